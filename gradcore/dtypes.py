@@ -1,0 +1,191 @@
+"""dtypes and PyTorch's type promotion.
+
+dtypes are NumPy dtype objects, on every device: array-API consumers and CuPy take them as they are.
+The rules of promotion are PyTorch's, not NumPy's: operands count in three ranks (tensors with dimensions, 0-d tensors,
+Python scalars), and a lower rank matters only when its *kind* (bool < int < float < complex) is higher.
+See https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "DType",
+    "bfloat16",
+    "can_cast",
+    "category",
+    "complex_of",
+    "default_complex",
+    "dtype_name",
+    "get_default_dtype",
+    "normalize",
+    "promote",
+    "promote_types",
+    "real_of",
+    "scalar_dtype",
+    "scalar_type_name",
+    "set_default_dtype",
+]
+
+DType = np.dtype[Any]
+
+bool_ = np.dtype(np.bool_)
+uint8, uint16, uint32, uint64 = (np.dtype(f"uint{n}") for n in (8, 16, 32, 64))
+int8, int16, int32, int64 = (np.dtype(f"int{n}") for n in (8, 16, 32, 64))
+float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
+complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
+
+_default: DType = float32
+
+_COMPLEX_OF = {float16: complex64, float32: complex64, float64: complex128}
+_REAL_OF = {complex64: float32, complex128: float64}
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+# What PyTorch calls each dtype in its messages.
+_SCALAR_TYPES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "float16": "Half", "bfloat16": "BFloat16",
+    "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+}  # fmt: skip
+
+
+def category(dtype: DType) -> int:
+    """The kind of a dtype: 0 bool, 1 integer, 2 floating point, 3 complex."""
+    # NumPy gives the dtypes of ml_dtypes (bfloat16) the kind "V".
+    return _KINDS.get(dtype.kind, 2)
+
+
+def dtype_name(dtype: DType) -> str:
+    """``gradcore.float32``, as the dtype is printed."""
+    return f"gradcore.{dtype.name}"
+
+
+def scalar_type_name(dtype: DType) -> str:
+    """``Float``, ``Long`` ...: the name that PyTorch's messages use."""
+    return _SCALAR_TYPES.get(dtype.name, dtype.name)
+
+
+def bfloat16() -> DType:
+    """The bfloat16 dtype of ml_dtypes.
+
+    Raises:
+        ImportError: ml_dtypes is not installed.
+    """
+    try:
+        import ml_dtypes
+    except ImportError as e:
+        raise ImportError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from e
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def normalize(dtype: Any) -> DType:
+    """The dtype object for what a user may write: ``gradcore.float32``, ``np.float32``, ``float``, ``"float32"``.
+
+    Python's ``float`` and ``complex`` mean the default dtype, as in PyTorch.
+    """
+    if isinstance(dtype, np.dtype):
+        return dtype
+    if dtype is float:
+        return _default
+    if dtype is complex:
+        return default_complex()
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be a dtype such as gradcore.float32, but got {dtype!r}") from None
+
+
+def get_default_dtype() -> DType:
+    """The floating-point dtype given to Python floats, and to factories without ``dtype``; float32 at first."""
+    return _default
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Set the dtype given to Python floats; its complex counterpart is given to Python complex numbers.
+
+    Raises:
+        TypeError: ``dtype`` is not a floating-point dtype.
+    """
+    global _default
+    given = normalize(dtype)
+    if given.kind != "f" and given.name != "bfloat16":
+        raise TypeError(f"only floating-point types are supported as the default type, but got {dtype_name(given)}")
+    _default = given
+
+
+def default_complex() -> DType:
+    """The complex dtype whose parts have the default dtype."""
+    return complex_of(_default)
+
+
+def complex_of(dtype: DType) -> DType:
+    """The complex dtype with parts of ``dtype``; float16 gives complex64, since NumPy has no complex32."""
+    if dtype.kind == "c":
+        return dtype
+    found = _COMPLEX_OF.get(dtype)
+    if found is None:
+        raise RuntimeError(f"invalid default scalar type for complex: {dtype_name(dtype)} has no complex counterpart")
+    return found
+
+
+def real_of(dtype: DType) -> DType:
+    """The dtype of the parts of a complex dtype; a real dtype is returned as it is."""
+    return _REAL_OF.get(dtype, dtype)
+
+
+def scalar_dtype(value: complex) -> DType:
+    """The dtype that a Python scalar has on its own."""
+    if isinstance(value, bool):
+        return bool_
+    if isinstance(value, int):
+        return int64
+    return _default if isinstance(value, float) else default_complex()
+
+
+def promote_types(a: DType, b: DType) -> DType:
+    """The smallest dtype to which two dtypes of equal rank are promoted.
+
+    NumPy's table, except that an integer meeting a float takes the float's dtype, whatever the sizes.
+    """
+    if a is b:
+        return a
+    ka, kb = category(a), category(b)
+    if ka < 2 <= kb:
+        return b
+    if kb < 2 <= ka:
+        return a
+    if ka == kb == 2 and (a.name == "bfloat16" or b.name == "bfloat16"):
+        # float16 with bfloat16 fit only into float32 together.
+        other = b if a.name == "bfloat16" else a
+        return float32 if other == float16 else other if other.kind == "f" else a
+    if ka != kb and 3 in (ka, kb):
+        z, x = (a, b) if ka == 3 else (b, a)
+        return complex128 if x == float64 else z
+    return np.promote_types(a, b)
+
+
+def promote(dimensioned: Iterable[DType], zero_dim: Iterable[DType], scalars: Iterable[complex]) -> DType:
+    """PyTorch's result type of operands in its three ranks."""
+    result: DType | None = None
+    for rank in (dimensioned, zero_dim, (scalar_dtype(s) for s in scalars)):
+        here: DType | None = None
+        for dtype in rank:
+            here = dtype if here is None else promote_types(here, dtype)
+        if here is None:
+            continue
+        if result is None:
+            result = here
+        elif category(here) > category(result):
+            # A complex number of lower rank keeps the precision of the floats above it.
+            keeps_precision = category(here) == 3 and category(result) == 2
+            result = complex_of(result) if keeps_precision else here
+    assert result is not None, "promotion of nothing"
+    return result
+
+
+def can_cast(source: DType, target: DType) -> bool:
+    """Whether an in-place result of ``source`` may be written into ``target``: the kind must not fall."""
+    return category(source) <= category(target)

@@ -1,0 +1,455 @@
+"""The backward walk: from outputs to leaves, each node once, without recursion.
+
+First the nodes that will run are found and the gradients that each waits for are counted; then nodes run in reverse
+order of creation, each as soon as its gradient is complete. An ordinary backward moves raw arrays. Under
+``create_graph`` the same walk moves tensors, and the rules record themselves.
+
+This is the one place that brings a gradient into the space of its input (sums what was broadcast, casts, takes the real
+part), and the one that writes to ``.grad``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush, heappushpop
+from typing import TYPE_CHECKING, Any
+
+from gradcore import dtypes
+from gradcore.grad_mode import enter_grad, leave_mode
+from gradcore.graph import LEAF, SLOT, Hooks, HookDict, Node
+from gradcore.op import RUNTIME
+
+if TYPE_CHECKING:
+    from gradcore.backend import Array
+    from gradcore.tensor import Tensor
+
+__all__ = ["Capture", "project", "walk"]
+
+# A gradient is added to a leaf by one thread at a time.
+_accumulating = threading.Lock()
+
+
+class Capture:
+    """A place in the graph at which a walk leaves the gradient."""
+
+    __slots__ = ("edge", "grad")
+
+    def __init__(self, edge: Any) -> None:
+        self.edge = edge
+        self.grad: Any = None
+
+
+def walk(
+    roots: Sequence[tuple[Any, Any]],
+    *,
+    keep_graph: bool,
+    create_graph: bool,
+    captures: Sequence[Capture] | None = None,
+) -> None:
+    """Run the graph backwards from ``roots``, pairs of an edge and its gradient.
+
+    Args:
+        roots: the gradients are raw arrays, or tensors under ``create_graph``.
+        keep_graph: keep what nodes saved, so that the graph can be run again.
+        create_graph: record the walk itself.
+        captures: compute only what these edges need and leave the gradients in them; no leaf accumulates.
+            ``None``: run everything, accumulate into the leaves.
+    """
+    token = enter_grad(create_graph)
+    try:
+        if captures is None:
+            _run(roots, _count(roots), None, keep_graph, create_graph)
+        else:
+            wanted: dict[Any, list[Capture]] = {}
+            for c in captures:
+                wanted.setdefault(_key(c.edge), []).append(c)
+            _run(roots, _count_towards(roots, wanted), wanted, keep_graph, create_graph)
+    finally:
+        leave_mode(token)
+
+
+# What a node or a leaf waits for: [how many gradients are still to come, their sum, whether that sum is the engine's own
+# and may be added to in place]. The sum of a node with several outputs is a list.
+Pending = dict[Any, list[Any]]
+
+
+def _run(
+    roots: Sequence[tuple[Any, Any]],
+    pending: Pending,
+    captures: dict[Any, list[Capture]] | None,
+    keep_graph: bool,
+    create_graph: bool,
+) -> None:
+    # One function, since a call per edge would cost as much as the arithmetic on small arrays.
+    ready: list[tuple[int, Any]] = []
+    plain = captures is None and not create_graph
+    scope: Any = None
+    token: Any = None
+    # The roots arrive as if from a node that had them as inputs.
+    node: Any = None
+    edges: Sequence[Any] = [edge for edge, _ in roots]
+    grads: Any = [g for _, g in roots]
+    try:
+        while True:
+            following: Any = None
+            for edge, g in zip(edges, grads, strict=True):
+                if edge is None:
+                    continue
+                kind = edge._seq
+                target = edge.node if kind == SLOT else edge
+                entry = pending.get(target)
+                if entry is None:  # nothing that this walk is asked for lies behind it
+                    continue
+                if g is not None:
+                    if create_graph:
+                        g = _project_tensor(g, edge, node, edges)
+                    elif kind == LEAF:
+                        data = edge._data
+                        if g.shape != data.shape or g.dtype is not data.dtype:
+                            g = project(g, data.shape, data.dtype, edge._device.xp, node, _position(edges, edge))
+                    elif g.shape != edge._shape or g.dtype is not edge._dtype:
+                        g = project(g, edge._shape, edge._dtype, edge_namespace(edge), node, _position(edges, edge))
+                    if kind == SLOT:
+                        sums = entry[1] = entry[1] or [None] * len(target._shape)
+                        sums[edge.nr] = g if sums[edge.nr] is None else sums[edge.nr] + g
+                    elif entry[1] is None:
+                        entry[1] = g
+                    elif create_graph:
+                        entry[1] = entry[1] + g
+                    elif entry[2]:
+                        entry[1] += g
+                    else:
+                        own = edge_namespace(edge)
+                        entry[1] = own.add(entry[1], g)
+                        entry[2] = entry[1].__class__ is own.array_class
+                entry[0] -= 1
+                if entry[0]:
+                    continue
+                if kind == LEAF:
+                    del pending[edge]
+                    if entry[1] is not None:
+                        g = None  # the entry's is the only name of the gradient now
+                        _reach_leaf(edge, entry, captures, create_graph)
+                elif following is None:
+                    following = target
+                else:
+                    heappush(ready, (-target._seq, target))
+            edges = grads = g = None  # type: ignore[assignment]
+            # Most often one node became ready and no other waits: it needs no heap.
+            if ready:
+                if following is not None:
+                    node = heappushpop(ready, (-following._seq, following))[1]
+                else:
+                    node = heappop(ready)[1]
+            elif following is not None:
+                node = following
+            else:
+                return
+            g = pending.pop(node)[1]
+            edges = node._next
+            xp = node._xp
+            if not plain or node._hooks is not None or node.multiple:
+                g = _before(node, g, captures, create_graph)
+                if captures is not None and not any(_key(e) in pending for e in edges):
+                    g = None  # nothing beyond is asked for
+            if g is None:
+                # What waits for this node goes without.
+                grads = (None,) * len(edges)
+                continue
+            if xp is not scope:
+                if scope is not None:
+                    scope.device.leave(token)
+                    scope = None
+                token = xp.device.enter()
+                scope = xp
+            grads = node._plan.graph(node, xp, g) if create_graph else node._plan.raw(node, xp, g)
+            if node._hooks is not None and node._hooks.post:
+                grads = _after(node, grads, g, create_graph)
+            if not keep_graph:
+                node._saved = None
+    finally:
+        if scope is not None:
+            scope.device.leave(token)
+
+
+def _position(edges: Sequence[Any], edge: Any) -> int:
+    # Not edges.index(edge): leaves are tensors, and == compares tensors element by element.
+    return next(i for i, e in enumerate(edges) if e is edge)
+
+
+def _project_tensor(g: Any, edge: Any, node: Any, edges: Sequence[Any]) -> Any:
+    shape, dtype = (edge.shape, edge.dtype) if edge._seq == LEAF else (edge._shape, edge._dtype)
+    return project(g, shape, dtype, _tensors(edge_namespace(edge)), node, _position(edges, edge))
+
+
+def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, index: int = 0) -> Any:
+    """A gradient in the space of its input: summed to its shape, cast to its dtype, real for a real input.
+
+    Works on arrays and on tensors alike, through ``xp``.
+
+    Raises:
+        RuntimeError: the shape is no broadcast of the input's.
+    """
+    if tuple(g.shape) != tuple(shape):
+        extra = len(g.shape) - len(shape)
+        fits = extra >= 0 and all(
+            n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)
+        )
+        if not fits:
+            name = node.name() if node is not None else "The gradient given"
+            raise RuntimeError(
+                f"Function {name} returned an invalid gradient at index {index} - got {list(g.shape)} but expected "
+                f"shape compatible with {list(shape)}"
+            )
+        axes = tuple(range(extra)) + tuple(
+            i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1
+        )
+        if axes:
+            g = xp.sum(g, axis=axes, keepdims=True)
+        g = xp.reshape(g, tuple(shape))
+    have, want = xp.np_dtype(g.dtype), xp.np_dtype(dtype)
+    if have != want:
+        if have.kind == "c" and want.kind != "c":
+            g = xp.real(g)
+        g = xp.astype(g, want)
+    return g
+
+
+def edge_namespace(edge: Any) -> Any:
+    """The namespace of the device that an edge's value lives on."""
+    if edge._seq == LEAF:
+        return edge._device.xp
+    return (edge.node if edge._seq == SLOT else edge)._xp
+
+
+def _key(edge: Any) -> Any:
+    return edge.node if edge is not None and edge._seq == SLOT else edge
+
+
+def _count(roots: Sequence[tuple[Any, Any]]) -> Pending:
+    """Every node and leaf that can be reached, with the number of gradients that it will get."""
+    pending: Pending = {}
+    stack: list[Any] = []
+    edges: Any = [edge for edge, _ in roots]
+    while True:
+        for edge in edges:
+            if edge is None:
+                continue
+            kind = edge._seq
+            target = edge.node if kind == SLOT else edge
+            entry = pending.get(target)
+            if entry is not None:
+                entry[0] += 1
+                continue
+            pending[target] = [1, None, False]
+            if kind != LEAF:
+                stack.append(target)
+        if not stack:
+            return pending
+        edges = stack.pop()._next
+
+
+def _count_towards(roots: Sequence[tuple[Any, Any]], wanted: dict[Any, Any]) -> Pending:
+    """As :func:`_count`, but only for what leads to ``wanted``."""
+    users: dict[Any, list[Any]] = {}
+    seen: set[Any] = set()
+    stack = [_key(edge) for edge, _ in roots]
+    while stack:
+        target = stack.pop()
+        if target in seen:
+            continue
+        seen.add(target)
+        if target._seq == LEAF:
+            continue
+        for edge in target._next:
+            if edge is not None:
+                users.setdefault(_key(edge), []).append(target)
+                stack.append(_key(edge))
+    needed: set[Any] = set()
+    stack = [target for target in wanted if target in seen]
+    while stack:
+        target = stack.pop()
+        if target not in needed:
+            needed.add(target)
+            stack += users.get(target, ())
+    pending: Pending = {target: [len(users.get(target, ())), None, False] for target in needed}
+    for target, entry in pending.items():
+        entry[0] = sum(user in needed for user in users.get(target, ()))
+    for edge, _ in roots:
+        if _key(edge) in pending:
+            pending[_key(edge)][0] += 1
+    return pending
+
+
+def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, create_graph: bool) -> Any:
+    """What happens to a complete gradient before its node runs: tensor hooks, retaining, captures, pre-hooks."""
+    grads = (g or [None] * len(node._shape)) if node.multiple else [g]
+    hooks = node._hooks
+    if hooks is not None:
+        for nr, value in enumerate(grads):
+            if value is not None:
+                grads[nr] = _tensor_hooks(hooks, nr, value, node._xp.device, create_graph)
+    for capture in captures.get(node, ()) if captures is not None else ():
+        nr = capture.edge.nr if capture.edge._seq == SLOT else 0
+        capture.grad = grads[nr]
+    if hooks is not None and hooks.pre:
+        grads = _pre_hooks(hooks.pre, grads, node, create_graph)
+    if all(value is None for value in grads):
+        return None
+    if not node.multiple:
+        return grads[0]
+    if node.only is not None:
+        return grads[node.only]
+    # A node that was used in part gets zeros for the rest.
+    xp = _tensors(node._xp) if create_graph else node._xp
+    return [
+        xp.zeros(shape, dtype=node._xp.np_dtype(dtype)) if value is None else value
+        for value, shape, dtype in zip(grads, node._shape, node._dtype, strict=True)
+    ]
+
+
+def _reach_leaf(leaf: Tensor, entry: list[Any], captures: dict[Any, list[Capture]] | None, create_graph: bool) -> None:
+    """The complete gradient of a leaf has come: run its hooks, accumulate it."""
+    hooks = leaf._hooks
+    if hooks is None and captures is None:
+        g, entry[1] = entry[1], None
+        with _accumulating:
+            accumulate(leaf, g)
+        return
+    if hooks is not None:
+        entry[1] = _tensor_hooks(hooks, 0, entry[1], leaf._device, create_graph)
+    if captures is not None:
+        for capture in captures[leaf]:
+            capture.grad = entry[1]
+        return
+    assert hooks is not None
+    g, entry[1] = entry[1], None
+    if hooks.pre:
+        (g,) = _pre_hooks(hooks.pre, [g], leaf, create_graph)
+        if g is None:
+            return
+    with _accumulating:
+        accumulate(leaf, g)
+    for hook in list(hooks.accumulated.values()):
+        if hook(leaf) is not None:
+            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    for hook in list(hooks.post.values()):
+        hook((), (leaf._grad,))
+
+
+def accumulate(leaf: Tensor, g: Any) -> None:
+    """Add a gradient (an array, or a tensor under ``create_graph``) to ``leaf.grad``."""
+    have = leaf._grad
+    where = leaf._device
+    if isinstance(g, RUNTIME["Tensor"]):
+        leaf._grad = _own_copy(leaf, g) if have is None else have + g
+    elif have is None:
+        # Four names: the parameter here, the caller's, and what the two calls hold.
+        if g.__class__ is where.array_class and where.xp.owns(g, 2) and where.xp.strides(g) == where.xp.strides(leaf._data):
+            leaf._grad = RUNTIME["wrap"](g, where)
+        else:
+            leaf._grad = RUNTIME["wrap"](where.xp.copy_like(where.xp.asarray(g), leaf._data), where)
+    else:
+        have._data += g
+        RUNTIME["bump"](have)
+
+
+def _own_copy(leaf: Tensor, g: Tensor) -> Tensor:
+    """A recorded copy of a gradient tensor, since others may hold the tensor itself."""
+    return RUNTIME["clone"](g)  # type: ignore[no-any-return]
+
+
+def _tensors(xp: Any) -> Any:
+    return RUNTIME["tensor_namespace"](xp)
+
+
+# Hooks. They see tensors, also in a walk of raw arrays.
+
+
+def _tensor_hooks(hooks: Hooks, nr: int, g: Any, where: Any, create_graph: bool) -> Any:
+    """Run the hooks of one tensor on its gradient, then ``retain_grad``."""
+    registered = hooks.tensor.get(nr)
+    retained = hooks.retain.get(nr)
+    if registered is None and retained is None:
+        return g
+    value = g if create_graph else RUNTIME["wrap"](_array(g, where), where)
+    for hook in list(registered.values()) if registered is not None else ():
+        result = hook(value)
+        if result is not None:
+            _check_replacement(result, value, hook)
+            value = result
+    tensor = retained() if retained is not None else None
+    if tensor is not None:
+        kept = RUNTIME["clone"](value)
+        tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+    return value if create_graph else value._data
+
+
+def _array(g: Any, where: Any) -> Array:
+    return g if g.__class__ is where.array_class else where.xp.asarray(g)
+
+
+def _check_replacement(result: Any, value: Tensor, hook: Any) -> None:
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(result, RUNTIME["Tensor"]):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}' (hook {name!r})")
+    if result.dtype != value.dtype:
+        raise RuntimeError(
+            f"hook '{name}' has changed the type of value (was {dtypes.dtype_name(value.dtype)}, got "
+            f"{dtypes.dtype_name(result.dtype)})"
+        )
+    if result.device != value.device:
+        raise RuntimeError(f"hook '{name}' has changed the device of value (was {value.device}, got {result.device})")
+    if result.shape != value.shape:
+        raise RuntimeError(
+            f"hook '{name}' has changed the size of value (was {list(value.shape)}, got {list(result.shape)})"
+        )
+
+
+def _pre_hooks(hooks: HookDict, grads: list[Any], holder: Any, create_graph: bool) -> list[Any]:
+    """Run a node's or a leaf's pre-hooks; each may replace the gradients."""
+    where = holder._device if holder._seq == LEAF else holder._xp.device
+    values = _wrap_all(grads, where, create_graph)
+    for hook in list(hooks.values()):
+        result = hook(values)
+        if result is not None:
+            values = _checked_tuple(result, values, hook)
+    return list(values if create_graph else _unwrap_all(values))
+
+
+def _after(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
+    """Run a node's post-hooks; each may replace the gradients of the inputs."""
+    assert node._hooks is not None
+    where = node._xp.device
+    inputs = _wrap_all(grads, where, create_graph)
+    outputs = _wrap_all(g if isinstance(g, list) else [g], where, create_graph)
+    for hook in list(node._hooks.post.values()):
+        result = hook(inputs, outputs)
+        if result is not None:
+            inputs = _checked_tuple(result, inputs, hook)
+    return inputs if create_graph else _unwrap_all(inputs)
+
+
+def _wrap_all(grads: Iterable[Any], where: Any, create_graph: bool) -> tuple[Any, ...]:
+    if create_graph:
+        return tuple(grads)
+    return tuple(None if g is None else RUNTIME["wrap"](_array(g, where), where) for g in grads)
+
+
+def _unwrap_all(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(None if v is None else v._data for v in values)
+
+
+def _checked_tuple(result: Any, values: tuple[Any, ...], hook: Any) -> tuple[Any, ...]:
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if not isinstance(result, tuple):
+        # One gradient alone may come without its tuple from a post-hook, as in PyTorch.
+        if len(values) != 1 or not isinstance(result, RUNTIME["Tensor"]):
+            raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}' (hook {name!r})")
+        result = (result,)
+    if len(result) != len(values):
+        raise RuntimeError(
+            f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(values)})"
+        )
+    return result

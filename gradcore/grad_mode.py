@@ -1,0 +1,188 @@
+"""What recording does right now: ``no_grad``, ``enable_grad``, ``set_grad_enabled``.
+
+The whole state is one immutable :class:`Mode` in one ContextVar, so it belongs to a thread, and to a task under
+asyncio. An operation compares it by identity with :data:`PLAIN`: whatever is not the plain mode takes the slower path,
+and so nothing that is not in use costs anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+__all__ = ["PLAIN", "Mode", "current_mode", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What the operations of a thread do besides computing."""
+
+    grad: bool = True
+    """Record operations on tensors that require grad."""
+
+
+PLAIN = Mode()
+_NO_GRAD = Mode(grad=False)
+_mode: ContextVar[Mode] = ContextVar("gradcore_mode", default=PLAIN)
+
+current_mode = _mode.get
+"""The mode of this thread or task."""
+
+
+def enter_mode(mode: Mode) -> Any:
+    """Set the mode; returns the token that :func:`leave_mode` takes. The plain mode is always the one object."""
+    return _mode.set(PLAIN if mode == PLAIN else mode)
+
+
+leave_mode = _mode.reset
+
+
+def enter_grad(grad: bool) -> Any:
+    """Set only whether operations are recorded; the rest of the mode stays. Undone by :func:`leave_mode`."""
+    outer = _mode.get()
+    if outer is PLAIN:
+        return _mode.set(PLAIN if grad else _NO_GRAD)
+    return enter_mode(replace(outer, grad=grad))
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require grad are recorded."""
+    return _mode.get().grad
+
+
+class _ModeManager:
+    """A context manager that is also a decorator, for functions, generators and coroutines."""
+
+    def _mode(self, outer: Mode) -> Mode:
+        raise NotImplementedError
+
+    def _clone(self) -> _ModeManager:
+        return type(self)()
+
+    def __enter__(self) -> None:
+        # A stack, since one manager may be entered again inside its own block.
+        self.__dict__.setdefault("_tokens", []).append(enter_mode(self._mode(_mode.get())))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        leave_mode(self.__dict__["_tokens"].pop())
+
+    def __call__(self, function: F) -> F:
+        return _decorate(self._clone, function)
+
+
+class _Undecided(_ModeManager):
+    """A manager that decorates with or without parentheses: ``@no_grad`` and ``@no_grad()``."""
+
+    @overload
+    def __new__(cls) -> _Undecided: ...
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]  # a decorator without parentheses
+    def __new__(cls, function: Any = None) -> Any:
+        return object.__new__(cls) if function is None else cls()(function)
+
+
+class no_grad(_Undecided):  # noqa: N801 - torch's spelling
+    """Operations inside record no graph; their results do not require grad.
+
+    A context manager and a decorator. Factories with ``requires_grad=True`` still give tensors that require grad.
+    """
+
+    def _mode(self, outer: Mode) -> Mode:
+        return _NO_GRAD if outer is PLAIN else replace(outer, grad=False)
+
+
+class enable_grad(_Undecided):  # noqa: N801 - torch's spelling
+    """Operations inside are recorded, also within ``no_grad``. A context manager and a decorator."""
+
+    def _mode(self, outer: Mode) -> Mode:
+        return replace(outer, grad=True)
+
+
+class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
+    """Switch recording on or off, as a function, a context manager or a decorator.
+
+    As a function it acts at once and until the next switch of the thread.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+        self._tokens = [enter_mode(replace(_mode.get(), grad=bool(mode)))]
+
+    def _mode(self, outer: Mode) -> Mode:
+        return replace(outer, grad=self.mode)
+
+    def _clone(self) -> set_grad_enabled:
+        clone = object.__new__(set_grad_enabled)
+        clone.mode = self.mode
+        return clone
+
+    def __enter__(self) -> None:
+        # The constructor has already switched; leaving undoes that. A second block switches anew.
+        if self.__dict__.pop("_entered", False):
+            super().__enter__()
+        self._entered = True
+
+    def __call__(self, function: F) -> F:
+        # The constructor switched for use as a function; a decorator must not leak that.
+        leave_mode(self._tokens.pop())
+        return super().__call__(function)
+
+    def __repr__(self) -> str:
+        return f"gradcore.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
+
+
+def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:
+    """``function`` with its body run under a fresh manager; generators hold the mode only while they run."""
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            body = function(*args, **kwargs)
+            with manager():
+                try:
+                    request = next(body)
+                except StopIteration as stop:
+                    return stop.value
+            while True:
+                try:
+                    answer = yield request
+                except GeneratorExit:
+                    with manager():
+                        body.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001 - everything thrown in goes to the body
+                    with manager():
+                        try:
+                            request = body.throw(error)
+                        except StopIteration as stop:
+                            return stop.value
+                else:
+                    with manager():
+                        try:
+                            request = body.send(answer)
+                        except StopIteration as stop:
+                            return stop.value
+
+        return generator  # type: ignore[return-value]
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            with manager():
+                return await function(*args, **kwargs)
+
+        return coroutine  # type: ignore[return-value]
+
+    @functools.wraps(function)
+    def decorated(*args: Any, **kwargs: Any) -> Any:
+        with manager():
+            return function(*args, **kwargs)
+
+    return decorated  # type: ignore[return-value]

@@ -1,0 +1,79 @@
+"""The namespace that rules get when a backward is recorded: the standard's names, on tensors.
+
+Under ``create_graph`` a derivative rule runs on tensors. Whatever it calls as ``xp.<name>`` is found here: operations
+that named themselves with ``standard=``, and creation functions bound to the device, as in a backend's namespace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradcore import dtypes
+from gradcore.op import STANDARD, bind, wrap
+
+__all__ = ["TensorNamespace", "tensor_namespace"]
+
+_CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+
+
+class TensorNamespace:
+    """The standard's functions on the tensors of one device."""
+
+    def __init__(self, xp: Any) -> None:
+        self.device = xp.device
+        self.raw = xp
+        for name in _CREATION:
+            setattr(self, name, _on_tensors(getattr(xp, name), xp.device))
+
+    def __getattr__(self, name: str) -> Any:
+        # Found once, then an ordinary attribute.
+        found = STANDARD.get(name)
+        if found is None:
+            raw = getattr(self.raw, name)
+            if callable(raw) and not isinstance(raw, type):
+                raise NotImplementedError(
+                    f"a derivative rule calls xp.{name}, which no operation offers on tensors: derivatives of second "
+                    "order through this rule are not possible yet"
+                )
+            found = raw
+        setattr(self, name, found)
+        return found
+
+    def asarray(self, value: Any, /, *, dtype: Any = None) -> Any:
+        """A tensor of a Python number or a tensor."""
+        if hasattr(value, "_data"):
+            return value if dtype is None else STANDARD["astype"](value, dtype)
+        return wrap(self.raw.asarray(value, dtype=dtype), self.device)
+
+    def zeros_like(self, x: Any, /, *, dtype: Any = None) -> Any:
+        """Zeros of the shape of ``x``."""
+        return self.zeros(x.shape, dtype=x.dtype if dtype is None else dtype)
+
+    def ones_like(self, x: Any, /, *, dtype: Any = None) -> Any:
+        """Ones of the shape of ``x``."""
+        return self.ones(x.shape, dtype=x.dtype if dtype is None else dtype)
+
+    def np_dtype(self, dtype: Any) -> dtypes.DType:
+        """NumPy's dtype object; a tensor's dtype is one already."""
+        return self.raw.np_dtype(dtype)  # type: ignore[no-any-return]
+
+
+_namespaces: dict[int, TensorNamespace] = {}
+
+
+def tensor_namespace(xp: Any) -> TensorNamespace:
+    """The namespace of tensors for a backend's namespace."""
+    found = _namespaces.get(id(xp))
+    if found is None:
+        found = _namespaces.setdefault(id(xp), TensorNamespace(xp))
+    return found
+
+
+def _on_tensors(create: Any, where: Any) -> Any:
+    def made(*args: Any, **kwargs: Any) -> Any:
+        return wrap(create(*args, **kwargs), where)
+
+    return made
+
+
+bind(tensor_namespace=tensor_namespace)

@@ -1,0 +1,1 @@
+"""The operations: one block each. The files are the chapters; ``gradcore`` exports their functions."""

@@ -1,0 +1,309 @@
+"""Making tensors: from data, filled, in ranges. ``gradcore/random.py`` makes random ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcore import dtypes
+from gradcore.device import device_of, get_default_device, resolve
+from gradcore.op import is_tensor, wrap
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = [
+    "arange",
+    "as_tensor",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "ones",
+    "ones_like",
+    "scalar_tensor",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new leaf tensor with a copy of ``data``.
+
+    Args:
+        data: numbers in nested sequences, a NumPy or CuPy array, a tensor (copied without its history, with a warning).
+        dtype: inferred when not given: Python floats get the default dtype, ints int64, arrays keep theirs.
+        device: the default device when not given; that of ``data``, where it is a tensor or a device's array.
+        requires_grad: record operations on the result.
+
+    Raises:
+        RuntimeError: ``requires_grad`` for a dtype that is neither floating point nor complex.
+        TypeError: data that is no number.
+        ValueError: sequences of unequal length.
+    """
+    if is_tensor(data):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+            "sourceTensor.detach().clone().requires_grad_(True), rather than gradcore.tensor(sourceTensor).",
+            UserWarning,
+            stacklevel=2,
+        )
+        made = data.detach().to(*([device] if device is not None else []), dtype=dtype, copy=True)
+    else:
+        made = _from_data(data, dtype, device, copy=True)
+    return _leaf(made, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor: a tensor with its history, an array sharing memory, numbers copied.
+
+    A copy is made only where dtype or device ask for it.
+    """
+    if is_tensor(data):
+        return data.to(*([device] if device is not None else []), dtype=dtype)  # type: ignore[no-any-return]
+    return _from_data(data, dtype, device, copy=False)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A cpu tensor that shares memory with a NumPy array.
+
+    Raises:
+        TypeError: not a NumPy array, or one of a dtype that tensors do not have.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    _check_dtype(array.dtype)
+    cpu = resolve("cpu")
+    return wrap(array if type(array) is np.ndarray else np.asarray(array), cpu)
+
+
+def scalar_tensor(value: complex, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A 0-d tensor of one number, of the default dtype."""
+    dtype = dtypes.get_default_dtype() if dtype is None else dtype
+    return tensor(value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a given size: ``ones(2, 3)`` or ``ones((2, 3))``."""
+    where = get_default_device() if device is None else resolve(device)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
+    return _leaf(wrap(where.xp.ones(_size(size), dtype=kind), where), requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a given size: ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    where = get_default_device() if device is None else resolve(device)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
+    return _leaf(wrap(where.xp.zeros(_size(size), dtype=kind), where), requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Memory of a given size, with whatever it held."""
+    where = get_default_device() if device is None else resolve(device)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
+    return _leaf(wrap(where.xp.empty(_size(size), dtype=kind), where), requires_grad)
+
+
+def full(size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of one value; its dtype is that of the value when not given."""
+    if is_tensor(fill_value):
+        fill_value = fill_value.item()
+    where = get_default_device() if device is None else resolve(device)
+    kind = dtypes.scalar_dtype(_plain(fill_value)) if dtype is None else dtypes.normalize(dtype)
+    return _leaf(wrap(where.xp.full(_size((size,)), _cast_scalar(fill_value, kind), dtype=kind), where), requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """The numbers from ``start`` (0 when only one is given) up to, not including, ``end``, in steps.
+
+    int64 if all three are integers, else the default dtype.
+
+    Raises:
+        RuntimeError: a step of 0, or one that leads away from ``end``.
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (_plain(x) for x in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (step > 0 and start > end) or (step < 0 and start < end):
+        raise RuntimeError(
+            f"upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}"
+        )
+    whole = all(isinstance(x, int) for x in (start, end, step))
+    kind = dtypes.normalize(dtype) if dtype is not None else dtypes.int64 if whole else dtypes.get_default_dtype()
+    where = get_default_device() if device is None else resolve(device)
+    return _leaf(wrap(where.xp.arange(start, end, step, dtype=kind), where), requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``steps`` numbers evenly spaced from ``start`` to ``end``, both included."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
+    start, end = (_plain(x) for x in (start, end))
+    where = get_default_device() if device is None else resolve(device)
+    if dtype is None:
+        complex_ = isinstance(start, complex) or isinstance(end, complex)
+        kind = dtypes.default_complex() if complex_ else dtypes.get_default_dtype()
+    else:
+        kind = dtypes.normalize(dtype)
+    if dtypes.category(kind) < 2:
+        raw = where.xp.astype(where.xp.linspace(start, end, steps, dtype=dtypes.float64), kind)
+    else:
+        raw = where.xp.linspace(start, end, steps, dtype=kind)
+    return _leaf(wrap(raw, where), requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones on the diagonal of an ``n`` × ``m`` matrix (``m`` = ``n`` when not given), zeros elsewhere."""
+    if n < 0 or (m is not None and m < 0):
+        raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
+    where = get_default_device() if device is None else resolve(device)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
+    return _leaf(wrap(where.xp.eye(n, n if m is None else m, dtype=kind), where), requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the size, dtype and device of ``input``."""
+    dtype, device = _as_in(input, dtype, device)
+    return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the size, dtype and device of ``input``."""
+    dtype, device = _as_in(input, dtype, device)
+    return zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Memory of the size, dtype and device of ``input``, with whatever it held."""
+    dtype, device = _as_in(input, dtype, device)
+    return empty(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """One value in the size, dtype and device of ``input``."""
+    dtype, device = _as_in(input, dtype, device)
+    return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def _as_in(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
+    if not is_tensor(input):
+        raise TypeError(f"argument 'input' must be Tensor, not {type(input).__name__}")
+    return input.dtype if dtype is None else dtype, input.device if device is None else device
+
+
+def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
+    if requires_grad:
+        if dtypes.category(made.dtype) < 2:
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients, but the dtype is "
+                f"{dtypes.dtype_name(made.dtype)}; give dtype=gradcore.float32, or floats as data"
+            )
+        made._req = True
+    return made
+
+
+def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The sizes of a factory call, as several numbers or as one sequence."""
+    if len(size) == 1 and not isinstance(size[0], int):
+        if not hasattr(size[0], "__iter__"):
+            # A tensor or a NumPy integer
+            return (size[0].__index__(),)
+        size = tuple(size[0])
+    for n in size:
+        if not isinstance(n, int):
+            try:
+                n = n.__index__()
+            except AttributeError:
+                raise TypeError(f"sizes must be integers, but got {type(n).__name__}: {n!r}") from None
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(size)}")
+    return tuple([n if type(n) is int else n.__index__() for n in size])
+
+
+def _from_data(data: Any, dtype: Any, device: Any, copy: bool) -> Tensor:
+    """A tensor of numbers or of a raw array."""
+    kind = None if dtype is None else dtypes.normalize(dtype)
+    source = device_of(data)
+    if source is not None:
+        where = source if device is None and source.type != "cpu" else resolve(device)
+        array = wrap(data, source)
+        if source.type == "cpu":
+            _check_dtype(data.dtype)
+        made = array.to(where, dtype=kind) if kind is not None else array.to(where)
+        return made.clone() if copy and made._data is data else made
+    where = get_default_device() if device is None else resolve(device)
+    host = _from_numbers(data, kind)
+    return wrap(where.backend.from_numpy(host, where.index or 0), where)
+
+
+def _from_numbers(data: Any, dtype: dtypes.DType | None) -> np.ndarray[Any, Any]:
+    """A NumPy array of nested sequences of numbers (or of tensors and NumPy values), with PyTorch's dtype."""
+    plain, arrays = _unpack(data)
+    try:
+        host = np.array(plain)
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"expected nested sequences of numbers, of equal length at each level: {e}") from None
+    if host.dtype.kind not in "biufc" and host.dtype.name != "bfloat16":
+        if host.dtype.kind in "US":
+            raise TypeError(f"new(): invalid data type 'str' (data {data!r})")
+        raise TypeError(f"could not infer dtype of {type(data).__name__}: {data!r}")
+    if dtype is None:
+        dtype = host.dtype
+        if not arrays:
+            # Python numbers: floats have the default dtype, whatever NumPy makes of them.
+            dtype = {
+                "f": dtypes.get_default_dtype(),
+                "c": dtypes.default_complex() if host.dtype.kind == "c" else None,
+                "i": dtypes.int64,
+                "u": dtypes.int64,
+                "b": dtypes.bool_,
+            }[host.dtype.kind]
+            if host.size == 0:
+                dtype = dtypes.get_default_dtype()
+    return host.astype(dtype)
+
+
+def _unpack(data: Any) -> tuple[Any, bool]:
+    """Nested sequences with tensors as numbers; and whether NumPy values, which keep their dtype, are among them."""
+    if is_tensor(data):
+        return data.detach().cpu().numpy(), True
+    if isinstance(data, (list, tuple, range)):
+        parts = [_unpack(x) for x in data]
+        return [p for p, _ in parts], any(a for _, a in parts)
+    return data, isinstance(data, (np.generic, np.ndarray))
+
+
+def _check_dtype(dtype: Any) -> None:
+    if dtype.kind not in "biufc" and dtype.name != "bfloat16":
+        raise TypeError(
+            f"can't convert np.ndarray of type {dtype}. The only supported types are: float64, float32, float16, "
+            "bfloat16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A Python number of a 0-d tensor or a NumPy scalar."""
+    if is_tensor(value) or isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, (bool, int, float, complex)):
+        raise TypeError(f"expected a number, but got {type(value).__name__}: {value!r}")
+    return value
+
+
+def _cast_scalar(value: Any, dtype: dtypes.DType) -> Any:
+    """A number as a value of ``dtype``; integers wrap and floats are cut, as in PyTorch."""
+    value = _plain(value)
+    return np.asarray(value).astype(dtype)[()].item() if dtypes.category(dtype) < 2 else value

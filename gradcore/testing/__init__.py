@@ -1,0 +1,1 @@
+"""Tools for testing operations: inputs for every registered one."""

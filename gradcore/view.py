@@ -1,0 +1,298 @@
+"""Views, and writing in place.
+
+A view shares memory with its base, and one version counter (a list of one number, the *cell*). It remembers the steps
+that lead to it from the base (its *chain*), so that either can be rebuilt when the other is written to:
+
+* After a write through a view, the base's history is a ``CopySlices`` node: the old history with the written region cut
+  out, and the history of what was written there.
+* A view whose base has a new history gets its own anew, by following its chain from the base (``AsStridedBackward0``).
+  That happens in :func:`sync`, at the next use of the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcore import dtypes
+from gradcore.engine import project
+from gradcore.grad_mode import current_mode
+from gradcore.graph import Node, new_node, node_class, raise_freed
+from gradcore.op import RUNTIME, Op, bind
+
+if TYPE_CHECKING:
+    from gradcore.backend import Array
+    from gradcore.tensor import Tensor
+
+__all__ = ["View", "attach_view", "check_inplace", "sync", "write_result"]
+
+Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
+"""One step from a tensor to its view: operation, parameters, shape before the step, number of the output."""
+
+
+class View:
+    """How a tensor is a view of its base."""
+
+    __slots__ = ("base", "base_edge", "chain", "made_in_no_grad", "multiple")
+
+    def __init__(self, base: Tensor, chain: tuple[Link, ...], multiple: str | None, made_in_no_grad: bool) -> None:
+        self.base = base
+        self.chain = chain
+        # The base's history that the view's own history was built on.
+        self.base_edge = base._edge
+        # The operation that made the view, where it made several at once.
+        self.multiple = multiple
+        self.made_in_no_grad = made_in_no_grad
+
+
+def attach_view(out: Tensor, source: Tensor, op: Op, params: tuple[Any, ...], nr: int | None, grad: bool) -> None:
+    """Make ``out``, whose data is a view of that of ``source``, known as such."""
+    cell = source._cell
+    if cell is None:
+        cell = source._cell = [0]
+    out._cell = cell
+    link: Link = (op, params, source._data.shape, nr)
+    parent = source._view
+    multiple = op.name if nr is not None else None
+    if parent is None:
+        out._view = View(source, (link,), multiple, not grad)
+    else:
+        view = View(parent.base, (*parent.chain, link), multiple or parent.multiple, parent.made_in_no_grad or not grad)
+        out._view = view
+
+
+def sync(view: Tensor) -> None:
+    """Give a view the history of its base, if the base was written to since the view's own was recorded."""
+    state = view._view
+    if state is None or state.base_edge is state.base._edge:
+        return
+    base = state.base
+    state.base_edge = base._edge
+    plan = _ChainPlan(state.chain, base._data.shape)
+    raw = view._data
+    view._edge = new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype)
+    view._req = True
+
+
+def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
+    """The in-place twin of ``op``: compute from ``operands`` (the first of which is ``out``), write into ``out``.
+
+    Raises:
+        RuntimeError: ``out`` may not be written to (a leaf that requires grad, an expanded tensor, a view that forbids
+            it), or the result has another shape or a dtype of a higher kind. Nothing is written then.
+    """
+    check_inplace(out, op.name + "_")
+    # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version.
+    before = alias(out)
+    call = op.prepare(tuple(before if x is out else x for x in operands))
+    if call.device is not out._device:
+        raise RuntimeError(
+            f"{op.name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
+        )
+    raw = op.compute(call, params)
+    check_fits(out, raw, op.name + "_")
+    recorded = current_mode().grad and op.differentiable and any(getattr(x, "_req", False) for x in call.operands)
+    write(out, raw)
+    if recorded:
+        stand_in = alias(out)
+        stand_in._edge, stand_in._req = None, False
+        # The recorder reads versions now, after the write: operands must be saved at the version they had before.
+        before._cell = [out._cell[0] - 1]
+        op.record(call, stand_in, out._data, params)
+        before._cell = out._cell
+        rebase(out, stand_in._edge)
+    return out
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """Another tensor of the same data, version and history."""
+    other = tensor._like(tensor._data)
+    if tensor._cell is None:
+        tensor._cell = [0]
+    other._cell = tensor._cell
+    other._edge = tensor._edge
+    other._req = tensor._req
+    return other
+
+
+def check_inplace(tensor: Tensor, what: str) -> None:
+    """Raise if ``tensor`` must not be written to."""
+    if tensor._view is not None:
+        sync(tensor)
+    if tensor._device.xp.self_overlaps(tensor._data):
+        raise RuntimeError(
+            f"unsupported operation: {what} writes to a tensor in which more than one element refers to a single memory "
+            "location (an expanded tensor). Please clone() the tensor before the operation"
+        )
+    if not current_mode().grad:
+        return
+    view = tensor._view
+    if view is None:
+        if tensor._req and tensor._edge is None:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it inside "
+                "'with gradcore.no_grad():' to change the leaf itself, or the out-of-place form of the operation"
+            )
+        return
+    if view.base._req and view.base._edge is None:
+        raise RuntimeError(
+            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it "
+            "inside 'with gradcore.no_grad():' to change the leaf itself, or clone() the leaf first"
+        )
+    if view.multiple is not None and tensor._req:
+        raise RuntimeError(
+            f"a view that {view.multiple} made is being modified inplace ({what}). {view.multiple} returns multiple "
+            "views, and the graph cannot follow a write through one of several; clone() it first"
+        )
+    if view.made_in_no_grad and tensor._req:
+        raise RuntimeError(
+            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({what}). Since "
+            "this is ambiguous and error-prone, it is forbidden: make the view and the write in one mode, or detach() "
+            "the view"
+        )
+
+
+def check_fits(out: Tensor, raw: Array, what: str) -> None:
+    """Raise if ``raw`` cannot be written into ``out``: another shape, or a dtype of a higher kind."""
+    source = out._device.xp.np_dtype(raw.dtype)
+    if raw.shape != out._data.shape:
+        raise RuntimeError(
+            f"output with shape {list(out._data.shape)} doesn't match the broadcast shape {list(raw.shape)} ({what})"
+        )
+    if not dtypes.can_cast(source, out.dtype):
+        raise RuntimeError(
+            f"result type {dtypes.scalar_type_name(source)} can't be cast to the desired output type "
+            f"{dtypes.scalar_type_name(out.dtype)} ({what}): an in-place operation keeps its tensor's dtype. Use the "
+            "out-of-place form, or cast the operand first"
+        )
+
+
+def write(out: Tensor, raw: Array) -> None:
+    """Write an array into a tensor's memory and count the write."""
+    where = out._device
+    token = where.enter()
+    try:
+        where.xp.setitem(out._data, ..., raw)
+    finally:
+        where.leave(token)
+    bump(out)
+
+
+def bump(tensor: Tensor) -> None:
+    """Count a write to a tensor."""
+    if tensor._cell is None:
+        tensor._cell = [1]
+    else:
+        tensor._cell[0] += 1
+
+
+def rebase(out: Tensor, edge: Any) -> None:
+    """Give a tensor that was written to the history ``edge``; through a view, the base gets its part of it."""
+    view = out._view
+    if view is None:
+        out._edge = edge
+        out._req = True
+        _keep_retaining(out)
+        return
+    base = view.base
+    # The first edge of the write led to the view's old history; the base's old history stands for it.
+    edges = (base._edge, *edge._next[1:])
+    raw = base._data
+    base._edge = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain), base._device.xp, edges, raw.shape, raw.dtype)
+    base._edge._saved = (edge,)
+    base._req = True
+    _keep_retaining(base)
+    sync(out)
+    _keep_retaining(out)
+
+
+def replay(xp: Any, x: Any, chain: Sequence[Link]) -> Any:
+    """The view of ``x`` at the end of a chain, on arrays."""
+    for op, params, _, nr in chain:
+        x = op.forward(xp, x, **dict(zip(op.params, params, strict=True)))
+        if nr is not None:
+            x = x[nr]
+    return x
+
+
+def replay_tensor(x: Tensor, chain: Sequence[Link]) -> Tensor:
+    """The view of ``x`` at the end of a chain, on tensors: recorded, and a view of ``x``."""
+    for op, params, _, nr in chain:
+        x = op.function(x, *params) if not any(p.kind is p.KEYWORD_ONLY for p in op.params.values()) else op.function(
+            x, **dict(zip(op.params, params, strict=True))
+        )
+        if nr is not None:
+            x = x[nr]  # type: ignore[assignment]  # the operation gave a tuple
+    return x
+
+
+class _ChainPlan:
+    """Runs the node of a regenerated view: the adjoint of its chain."""
+
+    def __init__(self, chain: tuple[Link, ...], base_shape: Any) -> None:
+        self.chain = chain
+        self.base_shape = base_shape
+
+    def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
+        out = xp.zeros(self.base_shape, dtype=g.dtype)
+        xp.setitem(replay(xp, out, self.chain), ..., g)
+        return (out,)
+
+    def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
+        out = g._zeros(self.base_shape)
+        replay_tensor(out, self.chain).copy_(g)
+        return (out,)
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
+
+
+class _CopySlicesPlan:
+    """Runs a ``CopySlices`` node: the base's gradient without the written region, and the write's own gradients.
+
+    The node saves the node that the write would have had, had it been to a tensor of its own.
+    """
+
+    def __init__(self, chain: tuple[Link, ...]) -> None:
+        self.chain = chain
+
+    def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
+        written = self._written(node)
+        rest = xp.copy(g)
+        region = replay(xp, rest, self.chain)
+        first, *others = written._plan.raw(written, xp, xp.copy(region))
+        xp.setitem(region, ..., 0 if first is None else project(first, region.shape, region.dtype, xp))
+        return (rest, *others)
+
+    def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
+        written = self._written(node)
+        rest = g.clone()
+        region = replay_tensor(rest, self.chain)
+        first, *others = written._plan.graph(written, xp, region.clone())
+        if first is None:
+            region.zero_()
+        else:
+            region.copy_(project(first, region.shape, region.dtype, RUNTIME["tensor_namespace"](xp)))
+        return (rest, *others)
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        written = self._written(node)
+        return written._plan.read_saved(written, name)
+
+    def _written(self, node: Node) -> Node:
+        if node._saved is None:
+            raise_freed(node)
+        return node._saved[0]  # type: ignore[no-any-return]
+
+
+def _keep_retaining(tensor: Tensor) -> None:
+    """``retain_grad`` follows a tensor to its new node."""
+    if tensor._retains:
+        tensor._retain_on_edge()
+
+
+_AS_STRIDED = node_class("AsStridedBackward0")
+_COPY_SLICES = node_class("CopySlices")
+_COPY_SLICES.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]
+
+bind(attach_view=attach_view, sync=sync, write_result=write_result)

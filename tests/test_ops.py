@@ -1,0 +1,166 @@
+"""Every test of every operation: loops over the registry.
+
+What is special to one operation stands in ``tests/ops``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradcore as gc
+from gradcore.autograd import gradcheck, gradgradcheck
+from gradcore.grad_mode import no_grad
+from gradcore.op import OPS
+from gradcore.testing.samples import Make
+
+EVERY = sorted(OPS)
+DIFFERENTIABLE = [name for name in EVERY if OPS[name].differentiable]
+
+
+def samples_of(name, **options):
+    op = OPS[name]
+    return list(op.samples(Make(**options)))
+
+
+def call(name, sample):
+    return OPS[name].apply(tuple(sample.operands), bound(name, sample))
+
+
+def bound(name, sample):
+    """The parameters of a sample in the operation's order, with their defaults."""
+    return tuple(sample.params.get(p, q.default) for p, q in OPS[name].params.items())
+
+
+def outputs_of(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+def tensors_in(sample):
+    return [x for x in sample.operands if isinstance(x, gc.Tensor)]
+
+
+def host(x):
+    return x.numpy(force=True)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_has_samples_that_require_grad(name):
+    op = OPS[name]
+    assert op.samples is not None, f"operation {name} has no samples: give it samples= in its @op(...)"
+    found = samples_of(name)
+    assert found, f"the samples function of {name} yields nothing"
+    if op.differentiable:
+        assert any(x.requires_grad for s in found for x in tensors_in(s))
+        assert set(op.rules), f"{name} has no derivative rule; say differentiable=False if it has no derivative"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_forward_is_the_same_on_every_device_and_leaves_operands_alone(name, device):
+    here = samples_of(name)
+    there = samples_of(name, device="cpu")
+    for a, b in zip(here, there, strict=True):
+        before = [host(x).copy() for x in tensors_in(a)]
+        got, want = outputs_of(call(name, a)), outputs_of(call(name, b))
+        for x, y in zip(got, want, strict=True):
+            assert x.device == device
+            assert x.dtype == y.dtype
+            np.testing.assert_allclose(host(x), host(y), rtol=1e-12, atol=1e-12)
+        for x, y in zip(tensors_in(a), before, strict=True):
+            np.testing.assert_array_equal(host(x), y, err_msg=f"{name} wrote to its operand")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_does_not_write_to_read_only_operands(name):
+    for s in samples_of(name, device="cpu"):
+        for x in tensors_in(s):
+            x._data.flags.writeable = False
+        outputs = outputs_of(call(name, s))
+        for out in outputs:
+            if out.requires_grad:
+                v = gc.ones_like(out)
+                v._data.flags.writeable = False
+                gc.autograd.grad(out, [x for x in tensors_in(s) if x.requires_grad], v, retain_graph=True, allow_unused=True)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_shares_memory_exactly_if_it_is_a_view(name):
+    op = OPS[name]
+    for s in samples_of(name, device="cpu"):
+        with no_grad():
+            for out in outputs_of(call(name, s)):
+                if out.numel() == 0:
+                    continue
+                shared = any(np.may_share_memory(out._data, x._data) for x in tensors_in(s))
+                assert shared == op.view, f"{name}: view={op.view}, but memory is {'' if shared else 'not '}shared"
+                assert out._is_view() == op.view
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_node_name_and_gradients_in_the_space_of_their_inputs(name):
+    op = OPS[name]
+    for s in samples_of(name):
+        outputs = [o for o in outputs_of(call(name, s)) if o.requires_grad]
+        inputs = [x for x in tensors_in(s) if x.requires_grad]
+        for out in outputs:
+            assert type(out.grad_fn).__name__ == op.node
+            grads = gc.autograd.grad(out, inputs, gc.ones_like(out), retain_graph=True, allow_unused=True)
+            for x, g in zip(inputs, grads, strict=True):
+                if g is not None:
+                    assert (g.shape, g.dtype, g.device) == (x.shape, x.dtype, x.device)
+
+
+def as_function(name, sample):
+    """The operation as a function of its tensors that require grad, and those tensors."""
+    places = [i for i, x in enumerate(sample.operands) if isinstance(x, gc.Tensor) and x.requires_grad]
+
+    def function(*tensors):
+        operands = list(sample.operands)
+        for i, t in zip(places, tensors, strict=True):
+            operands[i] = t
+        return OPS[name].apply(tuple(operands), bound(name, sample))
+
+    return function, [sample.operands[i] for i in places]
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradcheck(name):
+    for s in samples_of(name):
+        function, inputs = as_function(name, s)
+        if inputs and all(x.dtype == gc.float64 for x in inputs):
+            tolerances = {"eps": 1e-2, "atol": 1e-3} if any(p == gc.float32 for p in s.params.values()) else {}
+            assert gradcheck(function, inputs, **tolerances), s
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradgradcheck(name):
+    for s in samples_of(name):
+        function, inputs = as_function(name, s)
+        if inputs and all(x.dtype == gc.float64 for x in inputs):
+            tolerances = {"eps": 1e-2, "atol": 1e-3} if any(p == gc.float32 for p in s.params.values()) else {}
+            assert gradgradcheck(function, inputs, **tolerances), s
+
+
+@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if not OPS[n].variadic])
+def test_non_contiguous_operands_give_the_same(name):
+    for s in samples_of(name):
+        strided = [
+            x if not isinstance(x, gc.Tensor) or x.ndim == 0 else gc.stack([x.detach(), x.detach()], -1)[..., 0]
+            for x in s.operands
+        ]
+        got = OPS[name].apply(tuple(strided), bound(name, s))
+        for x, y in zip(outputs_of(got), outputs_of(call(name, s)), strict=True):
+            np.testing.assert_allclose(host(x), host(y), rtol=1e-12, atol=1e-12)
+
+
+def test_every_public_operation_is_exported():
+    import importlib
+    import pkgutil
+
+    import gradcore.ops
+
+    for module in pkgutil.iter_modules(gradcore.ops.__path__):
+        if module.name.startswith("_"):
+            continue
+        for name in getattr(importlib.import_module(f"gradcore.ops.{module.name}"), "__all__", ()):
+            assert hasattr(gc, name), f"gradcore.{name} is not exported"
