@@ -110,6 +110,10 @@ class Namespace(Protocol):
         """``x`` seen with another shape, sharing memory; ``None`` where the strides do not allow it."""
         ...
 
+    def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], /) -> Array:
+        """The memory of ``x``, from its first element on, seen with another shape and other strides (in elements)."""
+        ...
+
     def strides(self, x: Array, /) -> tuple[int, ...]:
         """Steps between elements along each axis, in elements. Row-major where the library hides its strides."""
         ...

@@ -351,6 +351,11 @@ def accumulate(leaf: Tensor, g: Any) -> None:
         else:
             leaf._grad = RUNTIME["wrap"](where.xp.copy_like(where.xp.asarray(g), leaf._data), where)
     else:
+        if leaf._grad_was_given and where.xp.self_overlaps(have._data):
+            raise RuntimeError(
+                "unsupported operation: a gradient cannot be accumulated into the .grad that was assigned, since more than "
+                "one of its elements refers to a single memory location (an expanded tensor). Please clone() it first"
+            )
         have._data += g
         RUNTIME["bump"](have)
 

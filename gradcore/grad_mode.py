@@ -8,20 +8,17 @@ and so nothing that is not in use costs anything.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 __all__ = ["PLAIN", "Mode", "current_mode", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
+class Mode(NamedTuple):
     """What the operations of a thread do besides computing."""
 
     grad: bool = True
@@ -49,7 +46,7 @@ def enter_grad(grad: bool) -> Any:
     outer = _mode.get()
     if outer is PLAIN:
         return _mode.set(PLAIN if grad else _NO_GRAD)
-    return enter_mode(replace(outer, grad=grad))
+    return enter_mode(outer._replace(grad=grad))
 
 
 def is_grad_enabled() -> bool:
@@ -95,14 +92,14 @@ class no_grad(_Undecided):  # noqa: N801 - torch's spelling
     """
 
     def _mode(self, outer: Mode) -> Mode:
-        return _NO_GRAD if outer is PLAIN else replace(outer, grad=False)
+        return _NO_GRAD if outer is PLAIN else outer._replace(grad=False)
 
 
 class enable_grad(_Undecided):  # noqa: N801 - torch's spelling
     """Operations inside are recorded, also within ``no_grad``. A context manager and a decorator."""
 
     def _mode(self, outer: Mode) -> Mode:
-        return replace(outer, grad=True)
+        return outer._replace(grad=True)
 
 
 class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
@@ -113,10 +110,10 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._tokens = [enter_mode(replace(_mode.get(), grad=bool(mode)))]
+        self._tokens = [enter_mode(_mode.get()._replace(grad=bool(mode)))]
 
     def _mode(self, outer: Mode) -> Mode:
-        return replace(outer, grad=self.mode)
+        return outer._replace(grad=self.mode)
 
     def _clone(self) -> set_grad_enabled:
         clone = object.__new__(set_grad_enabled)
@@ -140,6 +137,8 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
 
 def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:
     """``function`` with its body run under a fresh manager; generators hold the mode only while they run."""
+    import inspect  # here, since it takes 10 ms to import and few programs decorate
+
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+
+from gradcore.lazy import lazy_function
 
 __all__ = ["numpy_names"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SPELLINGS = {"dim": "axis", "keepdim": "keepdims", "dims": "axis"}
+_SPELLINGS = {"axis": ("dim", "dims"), "keepdims": ("keepdim",)}
+_MISSING: Any = object()
 
 
 def numpy_names(function: Callable[P, R]) -> Callable[P, R]:
@@ -21,44 +23,51 @@ def numpy_names(function: Callable[P, R]) -> Callable[P, R]:
     The wrapper is generated with the parameters written out: passing them on as ``*args, **kwargs`` would cost several
     times as much per call.
     """
-    parameters = inspect.signature(function).parameters
-    ours = {theirs: name for name, theirs in _SPELLINGS.items() if name in parameters and theirs not in parameters}
-    defaults: dict[str, Any] = {}
-    signature: list[str] = []
-    call: list[str] = []
-    starred = False
-    for name, p in parameters.items():
-        if p.kind is p.VAR_POSITIONAL:
-            starred = True
-            signature.append(f"*{name}")
-            call.append(f"*{name}")
-            continue
-        if p.kind is p.KEYWORD_ONLY and not starred:
-            starred = True
-            signature.append("*")
-        default = ""
-        if p.default is not p.empty or name in ours.values():
-            # A required parameter may come under its other name.
-            defaults[f"default_{name}"] = _MISSING if p.default is p.empty else p.default
-            default = f"=default_{name}"
-        signature.append(name + default)
-        call.append(f"{name}={name}" if p.kind is p.KEYWORD_ONLY else name)
-    lines = [f"def {function.__name__}({', '.join(signature)}, **other):", "    if other:"]
-    if ours:
-        lines += [f"        {name} = other.pop({theirs!r}, {name})" for theirs, name in ours.items()]
-    lines += [f"        if other: refuse({function.__name__!r}, other)"]
-    lines += [
-        f"    if {name} is MISSING: missing({function.__name__!r}, {name!r})"
-        for name in ours.values()
-        if parameters[name].default is inspect.Parameter.empty
-    ]
+    name = function.__name__
+    made = lazy_function(name, lambda: _source(function), lambda: _names(function), f"{name}: names of parameters")
+    return functools.wraps(function)(made)  # type: ignore[no-any-return]
+
+
+def _names(function: Any) -> dict[str, Any]:
+    positional, keyword, defaults = _parameters(function)
+    given = {f"default_{p}": defaults.get(p, _MISSING) for p in (*positional, *keyword)}
+    return {"function": function, "refuse": _refuse, "missing": _missing, "MISSING": _MISSING, **given}
+
+
+def _parameters(function: Any) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The positional and the keyword-only parameters of a function, and their defaults."""
+    code = function.__code__
+    positional = list(code.co_varnames[: code.co_argcount])
+    keyword = list(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
+    given = function.__defaults__ or ()
+    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True)) | (function.__kwdefaults__ or {})
+    return positional, keyword, defaults
+
+
+def _source(function: Any) -> str:
+    name = function.__name__
+    positional, keyword, defaults = _parameters(function)
+    everything = [*positional, *keyword]
+    # Theirs -> ours, for the names that this function has.
+    spelled = {
+        theirs: our for theirs, ours in _SPELLINGS.items() for our in ours if our in everything and theirs not in everything
+    }
+
+    def parameter(p: str) -> str:
+        # A required parameter may come under its other name, so it needs a default, too.
+        return f"{p}=default_{p}" if p in defaults or p in spelled.values() else p
+
+    has_list = bool(function.__code__.co_flags & 0x04)
+    listed = function.__code__.co_varnames[len(everything)] if has_list else None
+    middle = [f"*{listed}"] if listed is not None else ["*"] if keyword else []
+    signature = [*map(parameter, positional), *middle, *map(parameter, keyword)]
+    call = [*positional, *([f"*{listed}"] if listed is not None else []), *(f"{p}={p}" for p in keyword)]
+    lines = [f"def {name}({', '.join(signature)}, **other):", "    if other:"]
+    lines += [f"        {our} = other.pop({theirs!r}, {our})" for theirs, our in spelled.items()]
+    lines += [f"        if other: refuse({name!r}, other)"]
+    lines += [f"    if {our} is MISSING: missing({name!r}, {our!r})" for our in spelled.values() if our not in defaults]
     lines += [f"    return function({', '.join(call)})"]
-    scope: dict[str, Any] = {"function": function, "refuse": _refuse, "missing": _missing, "MISSING": _MISSING, **defaults}
-    exec("\n".join(lines), scope)  # noqa: S102 - the text is made of the function's own parameter names
-    return functools.wraps(function)(scope[function.__name__])
-
-
-_MISSING: Any = inspect.Parameter.empty
+    return "\n".join(lines)
 
 
 def _refuse(name: str, other: dict[str, Any]) -> None:

@@ -50,6 +50,8 @@ class Tensor:
     _view: Any = None
     """How it is a view of its base (:class:`gradcore.view.View`); ``None`` for a tensor with memory of its own."""
     _grad: Tensor | None = None
+    _grad_was_given: bool = False
+    """Whether ``.grad`` was ever assigned; the engine makes no overlapping one itself."""
     _hooks: Any = None
     """Hooks of a leaf; those of other tensors stand at their node."""
     _retains: bool = False
@@ -263,6 +265,7 @@ class Tensor:
                 f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
             )
         self._grad = value
+        self._grad_was_given = True
 
     @grad.deleter
     def grad(self) -> None:

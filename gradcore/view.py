@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.engine import project
 from gradcore.grad_mode import current_mode
-from gradcore.graph import Node, new_node, node_class, raise_freed
+from gradcore.graph import Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
 from gradcore.op import RUNTIME, Op, bind
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def sync(view: Tensor) -> None:
     state.base_edge = base._edge
     plan = _ChainPlan(state.chain, base._data.shape)
     raw = view._data
-    view._edge = new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype)
-    view._req = True
+    _set_history(view, new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype))
 
 
 def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
@@ -91,16 +90,17 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
         )
     raw = op.compute(call, params)
     check_fits(out, raw, op.name + "_")
-    recorded = current_mode().grad and op.differentiable and any(getattr(x, "_req", False) for x in call.operands)
-    write(out, raw)
-    if recorded:
-        stand_in = alias(out)
-        stand_in._edge, stand_in._req = None, False
-        # The recorder reads versions now, after the write: operands must be saved at the version they had before.
-        before._cell = [out._cell[0] - 1]
+    if current_mode().grad and op.differentiable and any(getattr(x, "_req", False) for x in call.operands):
+        # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
+        stand_in = out._like(out._data)
+        stand_in._cell = before._cell
         op.record(call, stand_in, out._data, params)
-        before._cell = out._cell
-        rebase(out, stand_in._edge)
+        write(out, raw)
+        node = stand_in._edge
+        node._plan.result_was_written(node)
+        rebase(out, node)
+    else:
+        write(out, raw)
     return out
 
 
@@ -190,20 +190,16 @@ def rebase(out: Tensor, edge: Any) -> None:
     """Give a tensor that was written to the history ``edge``; through a view, the base gets its part of it."""
     view = out._view
     if view is None:
-        out._edge = edge
-        out._req = True
-        _keep_retaining(out)
+        _set_history(out, edge)
         return
     base = view.base
     # The first edge of the write led to the view's old history; the base's old history stands for it.
     edges = (base._edge, *edge._next[1:])
     raw = base._data
-    base._edge = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain), base._device.xp, edges, raw.shape, raw.dtype)
-    base._edge._saved = (edge,)
-    base._req = True
-    _keep_retaining(base)
+    node = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain), base._device.xp, edges, raw.shape, raw.dtype)
+    node._saved = (edge,)
+    _set_history(base, node)
     sync(out)
-    _keep_retaining(out)
 
 
 def replay(xp: Any, x: Any, chain: Sequence[Link]) -> Any:
@@ -218,11 +214,8 @@ def replay(xp: Any, x: Any, chain: Sequence[Link]) -> Any:
 def replay_tensor(x: Tensor, chain: Sequence[Link]) -> Tensor:
     """The view of ``x`` at the end of a chain, on tensors: recorded, and a view of ``x``."""
     for op, params, _, nr in chain:
-        x = op.function(x, *params) if not any(p.kind is p.KEYWORD_ONLY for p in op.params.values()) else op.function(
-            x, **dict(zip(op.params, params, strict=True))
-        )
-        if nr is not None:
-            x = x[nr]  # type: ignore[assignment]  # the operation gave a tuple
+        out = op.apply((x,), params)
+        x = out if nr is None else out[nr]
     return x
 
 
@@ -285,8 +278,12 @@ class _CopySlicesPlan:
         return node._saved[0]  # type: ignore[no-any-return]
 
 
-def _keep_retaining(tensor: Tensor) -> None:
-    """``retain_grad`` follows a tensor to its new node."""
+def _set_history(tensor: Tensor, edge: Any) -> None:
+    """Give a tensor a new history; ``retain_grad`` moves with it, hooks stay at the old one, as in PyTorch."""
+    if tensor._retains:
+        hooks_of(node_of(tensor._edge)).retain.pop(output_nr(tensor._edge), None)
+    tensor._edge = edge
+    tensor._req = True
     if tensor._retains:
         tensor._retain_on_edge()
 

@@ -14,7 +14,6 @@ are checked by finite differences. Values stay away from points where the operat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,18 +33,16 @@ class Sample:
         return f"Sample({', '.join(parts + [f'{k}={v!r}' for k, v in self.params.items()])})"
 
 
-@dataclass
 class Make:
     """Makes tensors for samples: ``make(2, 3)`` is a 2×3 tensor of distinct random numbers that requires grad."""
 
-    device: Any = None
-    dtype: Any = np.dtype(np.float64)
-    requires_grad: bool = True
-    seed: int = 0
-    rng: np.random.Generator = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(self.seed)
+    def __init__(
+        self, device: Any = None, dtype: Any = np.dtype(np.float64), requires_grad: bool = True, seed: int = 0
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.requires_grad = requires_grad
+        self.rng = np.random.default_rng(seed)
 
     def __call__(
         self, *shape: int, low: float = -2.0, high: float = 2.0, away_from: float | None = None, dtype: Any = None

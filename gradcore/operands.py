@@ -1,0 +1,167 @@
+"""From what a user passes to what an operation computes with: tensors and numbers, one device, one dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcore import dtypes
+from gradcore.device import device, device_of
+from gradcore.errors import DeviceError
+from gradcore.runtime import RUNTIME
+
+if TYPE_CHECKING:
+    from gradcore.backend import Array
+    from gradcore.op import Op
+    from gradcore.tensor import Tensor
+
+__all__ = ["Call", "is_operand", "is_tensor", "prepare", "wrap"]
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def is_tensor(x: object) -> bool:
+    """Whether ``x`` is a gradcore tensor."""
+    return isinstance(x, RUNTIME["Tensor"])
+
+
+def wrap(raw: Array, where: device) -> Tensor:
+    """A new tensor of an array on a device, without history."""
+    return RUNTIME["wrap"](raw, where)  # type: ignore[no-any-return]
+
+
+def is_operand(x: Any) -> bool:
+    """Whether ``x`` can stand beside a tensor in an operation."""
+    return isinstance(x, (RUNTIME["Tensor"], *_NUMBERS, np.generic)) or device_of(x) is not None
+
+
+class Call:
+    """The operands of one call, ready to compute with."""
+
+    __slots__ = ("cast", "device", "operands", "raws", "xp")
+    xp: Any
+    """The namespace computed with; set when it is."""
+
+    def __init__(self, device: device, operands: tuple[Any, ...], raws: tuple[Any, ...], cast: Any) -> None:
+        self.device = device
+        self.operands = operands
+        self.raws = raws
+        # The dtype that some operand was promoted to; ``None`` if none was.
+        self.cast = cast
+
+
+def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
+    """Coerce the operands of a call, bring them to one device, find the dtype to compute in.
+
+    Raises:
+        TypeError: an operand is no tensor, number or array; or none of them is a tensor.
+        RuntimeError: they are on two devices, or have two dtypes where the operation does not promote.
+    """
+    given = [_coerce(op, i, x) for i, x in enumerate(operands)]
+    tensors = [x for x in given if is_tensor(x)]
+    if not tensors:
+        _refuse(op, 0, operands[0] if operands else None)
+    where = _common_device(op.name, tensors)
+    for i, x in enumerate(given):
+        if is_tensor(x):
+            if x._view is not None:
+                RUNTIME["sync"](x)
+            if x._device is not where:
+                given[i] = RUNTIME["move"](x, where)
+    compute = _compute_dtype(op, given)
+    if compute is None:
+        return Call(where, tuple(given), tuple(x._data if is_tensor(x) else x for x in given), None)
+    raws = [_raw(op, i, x, where, compute) for i, x in enumerate(given)]
+    # A function of numbers alone (the branches of where) still needs arrays.
+    if not any(is_tensor(x) and op.takes_part(i) for i, x in enumerate(given)):
+        raws = [
+            where.xp.asarray(r, dtype=compute) if op.takes_part(i) and isinstance(r, _NUMBERS) else r
+            for i, r in enumerate(raws)
+        ]
+    cast = any(is_tensor(x) and op.takes_part(i) and x.dtype != compute for i, x in enumerate(given))
+    return Call(where, tuple(given), tuple(raws), compute if cast else None)
+
+
+def _coerce(op: Op, i: int, x: Any) -> Any:
+    """An operand as a tensor, a Python number or ``None``."""
+    if is_tensor(x) or type(x) in _NUMBERS:
+        return x
+    if x is None and (op.variadic or op.operand(i) in op.optional):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, _NUMBERS):
+        return _plain_number(x)
+    where = device_of(x)
+    return wrap(x, where) if where is not None else _refuse(op, i, x)
+
+
+def _refuse(op: Op, i: int, x: Any) -> Any:
+    raise TypeError(f"{op.name}(): argument {op.operand(i)!r} (position {i + 1}) must be Tensor, not {type(x).__name__}")
+
+
+def _common_device(name: str, tensors: Sequence[Any]) -> device:
+    """The device on which an operation on ``tensors`` runs; 0-d cpu tensors may stand beside any other."""
+    first: device = tensors[0]._device
+    if all(t._device is first for t in tensors):
+        return first
+    places = dict.fromkeys(t._device for t in tensors if t._device.type != "cpu" or t.ndim)
+    if len(places) > 1:
+        found = " and ".join(str(p) for p in places)
+        raise DeviceError(
+            f"Expected all tensors to be on the same device, but {name} got at least two devices, {found}. Move one "
+            "of them, with .to(device)"
+        )
+    return next(iter(places), first)
+
+
+def _compute_dtype(op: Op, operands: Sequence[Any]) -> dtypes.DType | None:
+    """The dtype that operands are brought to before the forward function; ``None``: each keeps its own."""
+    if op.promote is None:
+        return None
+    part = [x for i, x in enumerate(operands) if op.takes_part(i) and x is not None]
+    tensors = [x for x in part if is_tensor(x)]
+    if op.promote == "same":
+        found = dict.fromkeys(x.dtype for x in tensors)
+        if len(found) > 1:
+            names = " and ".join(dtypes.dtype_name(d) for d in found)
+            raise RuntimeError(
+                f"{op.name}: expected all operands to have the same dtype, but got {names}; bring them to one with "
+                ".to(dtype)"
+            )
+        return None
+    result = dtypes.promote(
+        [x.dtype for x in tensors if x.ndim],
+        [x.dtype for x in tensors if not x.ndim],
+        [x for x in part if not is_tensor(x)],
+    )
+    return dtypes.get_default_dtype() if op.promote == "float" and dtypes.category(result) < 2 else result
+
+
+def _raw(op: Op, i: int, x: Any, where: device, compute: dtypes.DType) -> Any:
+    """An operand as the forward function gets it."""
+    part = op.takes_part(i)
+    if is_tensor(x):
+        return where.xp.astype(x._data, compute) if part and x.dtype != compute else x._data
+    return as_number(where, x, compute) if part and x is not None else x
+
+
+def as_number(where: device, value: complex, dtype: dtypes.DType) -> Any:
+    """A Python number as it goes into the forward function beside arrays of ``dtype``."""
+    kind = dtypes.category(dtype)
+    if kind == 2:
+        return float(value)  # type: ignore[arg-type]  # promotion has seen that it is real
+    if kind == 3:
+        return complex(value)
+    # Integers wrap, as in PyTorch; NumPy would raise for a number out of range.
+    return where.xp.asarray(np.asarray(value).astype(dtype)[()], dtype=dtype)
+
+
+def _plain_number(x: complex) -> complex:
+    """An instance of a subclass of a number type (an IntEnum) as the plain number."""
+    for kind in (bool, int, float):
+        if isinstance(x, kind):
+            return kind(x)
+    return complex(x)
