@@ -29,6 +29,12 @@ def torch():
     return torch
 
 
+@pytest.fixture(params=["gradcore", pytest.param("torch", marks=pytest.mark.conformance)])
+def t(request):
+    """gradcore, then PyTorch: a test that takes it says what both do, so PyTorch vouches for what it asks of gradcore."""
+    return gc if request.param == "gradcore" else request.getfixturevalue("torch")
+
+
 @pytest.fixture(scope="session")
 def device() -> str:
     """The device under test: what ``GRADCORE_DEVICE`` names. Factories use it without being told."""
@@ -41,6 +47,12 @@ def _fresh_state():
     gc.manual_seed(SEED)
     yield
     assert gc.is_grad_enabled(), "a test left no_grad on"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "torch" in getattr(item, "fixturenames", ()):
+            item.add_marker("conformance")
 
 
 def pytest_report_header() -> list[str]:
