@@ -8,7 +8,7 @@ to add an array library in one file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -51,6 +51,11 @@ class Namespace(Protocol):
         numbers are passed to kernels by value, it is the number.
         """
         ...
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The standard's functions and constants."""
 
     def np_dtype(self, dtype: Any, /) -> np.dtype[Any]:
         """NumPy's dtype object for one of the library's."""

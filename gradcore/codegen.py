@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore.grad_mode import PLAIN, current_mode
-from gradcore.graph import Node, Slot, next_sequence_number, raise_freed, raise_modified
+from gradcore.graph import Node, Slot, next_sequence_number, raise_detached, raise_freed, raise_modified
 from gradcore.lazy import define, lazy_function
+from gradcore.operands import refuse_shapes
 from gradcore.runtime import RUNTIME, bind
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _plain_case(op: Op, params: str) -> list[str]:
             "token = dev.enter()",
             "try:",
             f"    {call}",
+            *([f"except ValueError as e: refuse_shapes({op.public_name!r}, ({arrays}), e)"] if others and op.promote else []),
             "finally:",
             "    dev.leave(token)",
         ]
@@ -183,6 +185,7 @@ class Plan:
     def __init__(self, op: Op, mask: int, present: int, cast: bool) -> None:
         self.op = op
         self.layout = _Layout(op, mask, present, cast)
+        self.saves_tensors = self.layout.saves_tensors()
         rules = {f"rule_{operand}": rule.function for operand, rule in op.rules.items()}
         self.record = self._compile("record", self.layout.record_source(), {"PLAN": self, "NODE": op.node_class})
         self.raw = self._compile("raw", self.layout.backward_source(graph=False), rules)
@@ -230,6 +233,10 @@ class _Layout:
         """Whether a saved name is an operand that is a tensor in this plan."""
         op = self.op
         return not op.variadic and name in op.operands and bool(self.present >> op.operands.index(name) & 1)
+
+    def saves_tensors(self) -> bool:
+        """Whether there is anything to free after backward; a node that saved only shapes can run again."""
+        return any(self.is_tensor(n) or n in self.outputs or n == self.op.listed for n in self.saved)
 
     def record_source(self) -> str:
         op = self.op
@@ -298,10 +305,13 @@ class _Layout:
                     f"if {name}._cell is not None and {name}._cell[0] != v_{name}: "
                     f"raise_modified(node, {name!r}, {name}, {name}._cell[0], v_{name})"
                 )
-                cast = self.cast and op.takes_part(op.operands.index(name))
-                argument[name] = _value(name, cast, graph)
+                at = op.operands.index(name)
+                if graph and self.mask >> at & 1:
+                    moved = f"({name}._edge or {name}) is not node._next[{at}]"
+                    checks.append(f"if {moved}: raise_detached(node, {name!r}, {name})")
+                argument[name] = _value(name, self.cast and op.takes_part(at), graph)
             elif name in self.outputs:
-                nr = self.outputs.index(name) if op.multiple else -1
+                nr = op.output_nr(name)
                 places += [name, f"cell_{name}", f"v_{name}"]
                 rebuilt = f"rebuild(node, {nr}, {name}, cell_{name})"
                 checks.append(
@@ -368,7 +378,7 @@ class _Layout:
             elif name in self.outputs:
                 if name == wanted:
                     raw, cell, version = saved[at : at + 3]
-                    nr = self.outputs.index(name) if self.op.multiple else -1
+                    nr = self.op.output_nr(name)
                     tensor = RUNTIME["rebuild"](node, nr, raw, cell)
                     _check_versions(node, name, (tensor,), (version,))
                     return tensor
@@ -415,7 +425,9 @@ bind(
     check_versions=_check_versions,
     current_mode=current_mode,
     next_sequence_number=next_sequence_number,
+    raise_detached=raise_detached,
     raise_freed=raise_freed,
     raise_modified=raise_modified,
     raise_no_rule=_raise_no_rule,
+    refuse_shapes=refuse_shapes,
 )

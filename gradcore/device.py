@@ -97,7 +97,8 @@ class device:  # noqa: N801 - torch.device is spelled so
         return self is other
 
     def __hash__(self) -> int:
-        return object.__hash__(self)
+        # That of the string, since a device equals the string that names it.
+        return hash(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (str(self),)

@@ -82,16 +82,9 @@ def bfloat16() -> DType:
 
 
 def normalize(dtype: Any) -> DType:
-    """The dtype object for what a user may write: ``gradcore.float32``, ``np.float32``, ``float``, ``"float32"``.
-
-    Python's ``float`` and ``complex`` mean the default dtype, as in PyTorch.
-    """
+    """The dtype object for what a user may write: ``gradcore.float32``, ``np.float32``, ``float``, ``"float32"``."""
     if isinstance(dtype, np.dtype):
         return dtype
-    if dtype is float:
-        return _default
-    if dtype is complex:
-        return default_complex()
     try:
         return np.dtype(dtype)
     except TypeError:

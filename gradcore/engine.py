@@ -46,6 +46,7 @@ def walk(
     keep_graph: bool,
     create_graph: bool,
     captures: Sequence[Capture] | None = None,
+    only: Sequence[Any] | None = None,
 ) -> None:
     """Run the graph backwards from ``roots``, pairs of an edge and its gradient.
 
@@ -55,10 +56,13 @@ def walk(
         create_graph: record the walk itself.
         captures: compute only what these edges need and leave the gradients in them; no leaf accumulates.
             ``None``: run everything, accumulate into the leaves.
+        only: run only what leads to these edges, and their own nodes, accumulate into the leaves among them.
     """
     token = enter_grad(create_graph)
     try:
-        if captures is None:
+        if only is not None:
+            _run(roots, _count_towards(roots, dict.fromkeys(map(_key, only))), None, keep_graph, create_graph)
+        elif captures is None:
             _run(roots, _count(roots), None, keep_graph, create_graph)
         else:
             wanted: dict[Any, list[Capture]] = {}
@@ -150,9 +154,8 @@ def _run(
             edges = node._next
             xp = node._xp
             if not plain or node._hooks is not None or node.multiple:
-                g = _before(node, g, captures, create_graph)
-                if captures is not None and not any(_key(e) in pending for e in edges):
-                    g = None  # nothing beyond is asked for
+                last = captures is not None and not any(_key(e) in pending for e in edges)
+                g = _before(node, g, captures, create_graph, last)
             if g is None:
                 # What waits for this node goes without.
                 grads = (None,) * len(edges)
@@ -166,7 +169,7 @@ def _run(
             grads = node._plan.graph(node, xp, g) if create_graph else node._plan.raw(node, xp, g)
             if node._hooks is not None and node._hooks.post:
                 grads = _after(node, grads, g, create_graph)
-            if not keep_graph:
+            if not keep_graph and node._plan.saves_tensors:
                 node._saved = None
     finally:
         if scope is not None:
@@ -282,8 +285,11 @@ def _count_towards(roots: Sequence[tuple[Any, Any]], wanted: dict[Any, Any]) -> 
     return pending
 
 
-def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, create_graph: bool) -> Any:
-    """What happens to a complete gradient before its node runs: tensor hooks, retaining, captures, pre-hooks."""
+def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, create_graph: bool, last: bool) -> Any:
+    """What happens to a complete gradient before its node runs: tensor hooks, retaining, captures, pre-hooks.
+
+    ``last`` says that nothing beyond this node is asked for: it does not run.
+    """
     grads = (g or [None] * len(node._shape)) if node.multiple else [g]
     hooks = node._hooks
     if hooks is not None:
@@ -293,6 +299,8 @@ def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, creat
     for capture in captures.get(node, ()) if captures is not None else ():
         nr = capture.edge.nr if capture.edge._seq == SLOT else 0
         capture.grad = grads[nr]
+    if last:
+        return None
     if hooks is not None and hooks.pre:
         grads = _pre_hooks(hooks.pre, grads, node, create_graph)
     if all(value is None for value in grads):
@@ -335,11 +343,18 @@ def _reach_leaf(leaf: Tensor, entry: list[Any], captures: dict[Any, list[Capture
         if hook(leaf) is not None:
             raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     for hook in list(hooks.post.values()):
-        hook((), (leaf._grad,))
+        hook((), _wrap_all([g], leaf._device, create_graph))
 
 
 def accumulate(leaf: Tensor, g: Any) -> None:
     """Add a gradient (an array, or a tensor under ``create_graph``) to ``leaf.grad``."""
+    if leaf._edge is not None:
+        raise RuntimeError(
+            "leaf variable has been moved into the graph interior: it was written to in place, with a gradient, after its "
+            "use in the graph that runs backward now"
+        )
+    if not leaf._req:
+        return  # requires_grad was switched off after its use
     have = leaf._grad
     where = leaf._device
     if isinstance(g, RUNTIME["Tensor"]):
@@ -449,10 +464,7 @@ def _unwrap_all(values: Iterable[Any]) -> tuple[Any, ...]:
 def _checked_tuple(result: Any, values: tuple[Any, ...], hook: Any) -> tuple[Any, ...]:
     name = getattr(hook, "__name__", type(hook).__name__)
     if not isinstance(result, tuple):
-        # One gradient alone may come without its tuple from a post-hook, as in PyTorch.
-        if len(values) != 1 or not isinstance(result, RUNTIME["Tensor"]):
-            raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}' (hook {name!r})")
-        result = (result,)
+        raise TypeError(f"expected tuple, but hook returned '{type(result).__name__}' (hook {name!r})")
     if len(result) != len(values):
         raise RuntimeError(
             f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(values)})"

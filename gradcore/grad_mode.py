@@ -118,6 +118,7 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
     def _clone(self) -> set_grad_enabled:
         clone = object.__new__(set_grad_enabled)
         clone.mode = self.mode
+        clone._entered = True  # its constructor has switched nothing
         return clone
 
     def __enter__(self) -> None:
@@ -139,6 +140,14 @@ def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:
     """``function`` with its body run under a fresh manager; generators hold the mode only while they run."""
     import inspect  # here, since it takes 10 ms to import and few programs decorate
 
+    if inspect.isclass(function):
+        import warnings
+
+        warnings.warn(
+            "Decorating classes is deprecated: it makes a function of the class. Decorate its __init__ instead",
+            FutureWarning,
+            stacklevel=3,
+        )
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
@@ -170,6 +179,31 @@ def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:
                             return stop.value
 
         return generator  # type: ignore[return-value]
+    if inspect.isasyncgenfunction(function):
+
+        @functools.wraps(function)
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            body = function(*args, **kwargs)
+            try:
+                with manager():
+                    request = await anext(body)
+                while True:
+                    try:
+                        answer = yield request
+                    except GeneratorExit:
+                        with manager():
+                            await body.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001 - everything thrown in goes to the body
+                        with manager():
+                            request = await body.athrow(error)
+                    else:
+                        with manager():
+                            request = await body.asend(answer)
+            except StopAsyncIteration:
+                return
+
+        return async_generator  # type: ignore[return-value]
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)

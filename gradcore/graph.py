@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from gradcore.backend import Namespace
     from gradcore.tensor import Tensor
 
-__all__ = ["AccumulateGrad", "Hooks", "Node", "RemovableHandle", "Slot", "node_class", "node_of", "raise_freed"]
+__all__ = [
+    "AccumulateGrad",
+    "Hooks",
+    "Node",
+    "RemovableHandle",
+    "Slot",
+    "node_class",
+    "node_of",
+    "raise_detached",
+    "raise_freed",
+]
 
 LEAF, SLOT = -1, -2
 """What stands in ``_seq`` of the edges that are not nodes."""
@@ -193,9 +203,15 @@ def node_class(name: str, multiple: bool = False, only: int | None = None, saved
     Properties, and no ``__getattr__``: that would make every read of a node's attribute slow.
     """
     members: dict[str, Any] = {"__slots__": (), "__module__": "gradcore", "multiple": multiple, "only": only}
-    for x in saved:
-        members[f"_saved_{x}"] = property(lambda node, x=x: node._plan.read_saved(node, x))
+    members |= {f"_saved_{x}": _saved_value(x) for x in saved}
     return type(name, (Node,), members)
+
+
+def _saved_value(name: str) -> property:
+    def read(node: Node) -> Any:
+        return node._plan.read_saved(node, name)
+
+    return property(read)
 
 
 def new_node(cls: type[Node], plan: Any, xp: Namespace, edges: tuple[Any, ...], shape: Any, dtype: Any) -> Node:
@@ -238,6 +254,15 @@ def raise_modified(node: Node, what: str, saved: Any, version: int, expected: in
         f"[{describe_value(saved)}]{_producer(saved)}, saved as {what!r} by {node.name()}, is at version {version}; "
         f"expected version {expected} instead. Write to a copy (clone()), or use the out-of-place form of the "
         "operation that changed it"
+    )
+
+
+def raise_detached(node: Node, what: str, saved: Any) -> None:
+    """Raise for a saved tensor that ``detach_`` cut from the graph: a derivative of higher order would lack its part."""
+    raise RuntimeError(
+        f"the tensor saved as {what!r} by {node.name()} ({describe_value(saved)}) was detached in-place, with detach_(), "
+        "or has another history now, so a derivative of higher order cannot be computed through it. Use out-of-place "
+        "`.detach()` instead"
     )
 
 

@@ -30,13 +30,15 @@ case (tensors of one dtype on one device, or a Python number beside a tensor); e
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from gradcore import codegen
 from gradcore.grad_mode import current_mode
 from gradcore.graph import Node, node_class
-from gradcore.operands import Call, is_operand, is_tensor, prepare, wrap
+from gradcore.operands import Call, is_operand, is_tensor, prepare, refuse_shapes, wrap
 from gradcore.runtime import RUNTIME, bind
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class OpFunction(Protocol):
 
     def vjp(self, *operands: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Attach the rule for the gradient of some operands; for several with ``needs``, it gives a tuple."""
+
+    def into(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Attach what the in-place twin runs instead of the forward function: it writes into the first operand."""
 
 
 def op(
@@ -185,6 +190,8 @@ class Op:
     samples: Callable[..., Iterable[Any]] | None
     node_class: type[Node]
     function: OpFunction
+    into: Callable[..., None] | None = None
+    """Writes the result into the first operand, where that touches less of it than the forward function computes."""
 
     def __init__(self, forward: Callable[..., Any], node: str) -> None:
         self.name = forward.__name__
@@ -216,9 +223,21 @@ class Op:
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 
+    @functools.cached_property
+    def public_name(self) -> str:
+        """What users call the operation, for messages: ``index_add``, if the node is ``IndexAddBackward0``."""
+        stem = re.sub(r"Backwards?\d*$", "", self.node)
+        return self.name if stem == self.node else re.sub(r"(?<!^)(?=[A-Z])", "_", stem).lower()
+
     def operand(self, i: int) -> str:
         """The name of the operand at place ``i``."""
         return self.operands[i] if i < len(self.operands) else self.listed or self.operands[-1]
+
+    def output_nr(self, name: str) -> int | None:
+        """The number of an output: -1 where there is but one, ``None`` for one that has no gradient."""
+        if not self.multiple:
+            return -1
+        return None if name in self.nondifferentiable else self.outputs.index(name)
 
     def takes_part(self, i: int) -> bool:
         """Whether the operand at place ``i`` takes part in type promotion."""
@@ -280,7 +299,11 @@ class Op:
 
             return attach
 
-        function.vjp = vjp
+        def into(writes: Callable[..., None]) -> Callable[..., None]:
+            self.into = writes
+            return writes
+
+        function.vjp, function.into = vjp, into
         self.function = function
         return self.function
 
@@ -311,12 +334,26 @@ class Op:
         token = where.enter()
         try:
             raws = self.forward(xp, *call.raws, **kwargs)
+        except ValueError as e:
+            if self.promote is None:
+                raise
+            refuse_shapes(self.public_name, call.raws, e)
         finally:
             where.leave(token)
         array_class = where.array_class
         if self.multiple:
             return tuple(r if r.__class__ is array_class else xp.asarray(r) for r in raws)
         return raws if raws.__class__ is array_class else xp.asarray(raws)
+
+    def write(self, call: Call, params: tuple[Any, ...]) -> None:
+        """Run :attr:`into`: write the result into the first operand."""
+        assert self.into is not None
+        where = call.device
+        token = where.enter()
+        try:
+            self.into(where.xp, *call.raws, **dict(zip(self.params, params, strict=True)))
+        finally:
+            where.leave(token)
 
     def finish(self, call: Call, raws: Any, params: tuple[Any, ...]) -> Any:
         """Tensors of the raw result, recorded if the mode and the operands ask for it."""

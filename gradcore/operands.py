@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradcore.op import Op
     from gradcore.tensor import Tensor
 
-__all__ = ["Call", "is_operand", "is_tensor", "prepare", "wrap"]
+__all__ = ["Call", "is_operand", "is_tensor", "prepare", "refuse_shapes", "wrap"]
 
 _NUMBERS = (bool, int, float, complex)
 
@@ -63,7 +63,7 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
     tensors = [x for x in given if is_tensor(x)]
     if not tensors:
         _refuse(op, 0, operands[0] if operands else None)
-    where = _common_device(op.name, tensors)
+    where = _common_device(op.public_name, tensors)
     for i, x in enumerate(given):
         if is_tensor(x):
             if x._view is not None:
@@ -86,9 +86,12 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
 
 def _coerce(op: Op, i: int, x: Any) -> Any:
     """An operand as a tensor, a Python number or ``None``."""
-    if is_tensor(x) or type(x) in _NUMBERS:
+    if is_tensor(x) or (x is None and (op.variadic or op.operand(i) in op.optional)):
         return x
-    if x is None and (op.variadic or op.operand(i) in op.optional):
+    if op.promote == "same" and isinstance(x, (*_NUMBERS, np.generic)):
+        # A number has no dtype to agree with.
+        return _refuse(op, i, x)
+    if type(x) in _NUMBERS:
         return x
     if isinstance(x, np.generic):
         return x.item()
@@ -99,7 +102,7 @@ def _coerce(op: Op, i: int, x: Any) -> Any:
 
 
 def _refuse(op: Op, i: int, x: Any) -> Any:
-    raise TypeError(f"{op.name}(): argument {op.operand(i)!r} (position {i + 1}) must be Tensor, not {type(x).__name__}")
+    raise TypeError(f"{op.public_name}(): argument {op.operand(i)!r} (position {i + 1}) must be Tensor, not {type(x).__name__}")
 
 
 def _common_device(name: str, tensors: Sequence[Any]) -> device:
@@ -128,7 +131,7 @@ def _compute_dtype(op: Op, operands: Sequence[Any]) -> dtypes.DType | None:
         if len(found) > 1:
             names = " and ".join(dtypes.dtype_name(d) for d in found)
             raise RuntimeError(
-                f"{op.name}: expected all operands to have the same dtype, but got {names}; bring them to one with "
+                f"{op.public_name}: expected all operands to have the same dtype, but got {names}; bring them to one with "
                 ".to(dtype)"
             )
         return None
@@ -146,6 +149,28 @@ def _raw(op: Op, i: int, x: Any, where: device, compute: dtypes.DType) -> Any:
     if is_tensor(x):
         return where.xp.astype(x._data, compute) if part and x.dtype != compute else x._data
     return as_number(where, x, compute) if part and x is not None else x
+
+
+def refuse_shapes(name: str, arrays: Sequence[Any], error: ValueError) -> NoReturn:
+    """Raise for operands that do not broadcast, which the array library says in its own way; else raise its error.
+
+    Raises:
+        RuntimeError: the sizes of two operands differ in a dimension in which neither is 1.
+    """
+    shapes = [x.shape for x in arrays if hasattr(x, "shape")]
+    ndim = max((len(s) for s in shapes), default=0)
+    for dim in reversed(range(ndim)):
+        seen = 1
+        for letter, shape in zip("abcdefgh", shapes, strict=False):
+            at = dim - ndim + len(shape)
+            size = shape[at] if at >= 0 else 1
+            if size != 1 != seen and size != seen:
+                raise RuntimeError(
+                    f"{name}: The size of tensor a ({seen}) must match the size of tensor {letter} ({size}) at "
+                    f"non-singleton dimension {dim}; the shapes are {' and '.join(str(list(s)) for s in shapes)}"
+                ) from error
+            seen = seen if size == 1 else size
+    raise error
 
 
 def as_number(where: device, value: complex, dtype: dtypes.DType) -> Any:

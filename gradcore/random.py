@@ -14,9 +14,10 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device, get_default_device, resolve
+from gradcore.graph import node_class
 from gradcore.op import wrap
 from gradcore.ops.creation import _as_in, _leaf, _size
-from gradcore.view import check_inplace, write
+from gradcore.view import check_inplace, forget, write
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -40,6 +41,7 @@ __all__ = [
     "set_rng_state",
 ]
 
+_FILLS = {"normal_": node_class("NormalBackward0"), "uniform_": node_class("UniformBackward0")}
 _DEFAULT_SEED = 67280421310721  # PyTorch's: what a program gets that sets none
 
 
@@ -278,6 +280,7 @@ def _fill(self: Tensor, method: str, generator: Generator | None, transform: Any
     source, _ = _source(generator, self.dtype, self.device)
     drawn = _floats(source, method, tuple(self.shape), self.dtype)
     write(self, source.device.xp.astype(transform(drawn._data), self.dtype))
+    forget(self, _FILLS[what])
     return self
 
 

@@ -21,7 +21,9 @@ class aminmax(NamedTuple):  # noqa: N801 - the classes are called as the functio
 
     min: Tensor
     max: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
 class kthvalue(NamedTuple):  # noqa: N801
@@ -29,15 +31,19 @@ class kthvalue(NamedTuple):  # noqa: N801
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
-class max(NamedTuple):  # noqa: N801, A001
+class max(NamedTuple):  # noqa: N801
     """The largest elements, and where they were found."""
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
 class median(NamedTuple):  # noqa: N801
@@ -45,15 +51,19 @@ class median(NamedTuple):  # noqa: N801
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
-class min(NamedTuple):  # noqa: N801, A001
+class min(NamedTuple):  # noqa: N801
     """The smallest elements, and where they were found."""
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
 class sort(NamedTuple):  # noqa: N801
@@ -61,7 +71,9 @@ class sort(NamedTuple):  # noqa: N801
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)
 
 
 class topk(NamedTuple):  # noqa: N801
@@ -69,4 +81,6 @@ class topk(NamedTuple):  # noqa: N801
 
     values: Tensor
     indices: Tensor
-    __repr__ = _describe
+
+    def __repr__(self) -> str:
+        return _describe(self)

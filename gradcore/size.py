@@ -24,5 +24,5 @@ class Size(tuple[int, ...]):
         found = super().__getitem__(at)
         return Size(found) if isinstance(at, slice) else found
 
-    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+    def __add__(self, other: Any) -> Size:
         return Size(tuple(self) + tuple(other))

@@ -25,7 +25,7 @@ def numpy_names(function: Callable[P, R]) -> Callable[P, R]:
     """
     name = function.__name__
     made = lazy_function(name, lambda: _source(function), lambda: _names(function), f"{name}: names of parameters")
-    return functools.wraps(function)(made)  # type: ignore[no-any-return]
+    return functools.wraps(function)(made)
 
 
 def _names(function: Any) -> dict[str, Any]:
@@ -53,19 +53,22 @@ def _source(function: Any) -> str:
         theirs: our for theirs, ours in _SPELLINGS.items() for our in ours if our in everything and theirs not in everything
     }
 
+    # A required parameter may come under its other name, so it needs a default, too; and so do those after it.
+    spare = [i for i, p in enumerate(positional) if p in defaults or p in spelled.values()]
+    checked = [p for p in (*positional[min(spare, default=len(positional)) :], *spelled.values()) if p not in defaults]
+
     def parameter(p: str) -> str:
-        # A required parameter may come under its other name, so it needs a default, too.
-        return f"{p}=default_{p}" if p in defaults or p in spelled.values() else p
+        return f"{p}=default_{p}" if p in defaults or p in checked else p
 
     has_list = bool(function.__code__.co_flags & 0x04)
     listed = function.__code__.co_varnames[len(everything)] if has_list else None
     middle = [f"*{listed}"] if listed is not None else ["*"] if keyword else []
     signature = [*map(parameter, positional), *middle, *map(parameter, keyword)]
     call = [*positional, *([f"*{listed}"] if listed is not None else []), *(f"{p}={p}" for p in keyword)]
-    lines = [f"def {name}({', '.join(signature)}, **other):", "    if other:"]
-    lines += [f"        {our} = other.pop({theirs!r}, {our})" for theirs, our in spelled.items()]
-    lines += [f"        if other: refuse({name!r}, other)"]
-    lines += [f"    if {our} is MISSING: missing({name!r}, {our!r})" for our in spelled.values() if our not in defaults]
+    lines = [f"def {name}({', '.join(signature)}, **other_names):", "    if other_names:"]
+    lines += [f"        {our} = other_names.pop({theirs!r}, {our})" for theirs, our in spelled.items()]
+    lines += [f"        if other_names: refuse({name!r}, other_names)"]
+    lines += [f"    if {p} is MISSING: missing({name!r}, {p!r})" for p in dict.fromkeys(checked)]
     lines += [f"    return function({', '.join(call)})"]
     return "\n".join(lines)
 

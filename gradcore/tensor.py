@@ -17,8 +17,31 @@ from gradcore import dtypes, printing, random
 from gradcore.device import device, device_of, resolve
 from gradcore.grad_mode import current_mode, is_grad_enabled
 from gradcore.graph import LEAF, Node, RemovableHandle, hooks_of, node_of, output_nr
-from gradcore.op import bind
-from gradcore.ops import cast, elementwise
+from gradcore.op import RUNTIME, bind
+from gradcore.ops import (
+    activation,
+    arithmetic,
+    assignment,
+    bounds,
+    cast,
+    comparison,
+    complex_numbers,
+    cumulative,
+    elementwise,
+    extremum,
+    gathering,
+    indexing,
+    joining,
+    masking,
+    matmul,
+    products,
+    rearranging,
+    reduction,
+    softmax,
+    sorting,
+    special,
+)
+from gradcore.ops import shape as shape_ops
 from gradcore.size import Size
 from gradcore.view import bump, check_inplace, sync
 
@@ -55,6 +78,8 @@ class Tensor:
     _hooks: Any = None
     """Hooks of a leaf; those of other tensors stand at their node."""
     _retains: bool = False
+    _detached_at: int | None = None
+    """The version at which ``detach_`` was called last."""
     _accumulator: weakref.ref[Any] | None = None
     _seq: int = LEAF
     """A leaf is its own edge in the graph."""
@@ -187,6 +212,10 @@ class Tensor:
                 f"{dtypes.dtype_name(self.dtype)}; convert it first, with .float()"
             )
         self._req = flag
+
+    @requires_grad.deleter
+    def requires_grad(self) -> None:
+        raise RuntimeError("requires_grad must be a bool, it cannot be deleted")
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set ``requires_grad`` of a leaf, and return the tensor itself.
@@ -335,9 +364,7 @@ class Tensor:
             RuntimeError: the tensor does not require grad; no gradient given where one is needed, or one of another
                 shape; the graph was freed by an earlier backward; a saved tensor was modified in place.
         """
-        from gradcore.autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        RUNTIME["backward"](self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach(self) -> Tensor:
         """The same data outside the graph; it shares memory and the count of writes."""
@@ -358,6 +385,7 @@ class Tensor:
         self._edge = None
         self._req = False
         self._retains = False
+        self._detached_at = self._version
         return self
 
     @property
@@ -449,7 +477,7 @@ class Tensor:
         return float(self._scalar("float"))
 
     def __int__(self) -> int:
-        return int(self._scalar("int"))
+        return int(self._only_element())
 
     def __complex__(self) -> complex:
         return complex(self._scalar("complex"))
@@ -470,9 +498,13 @@ class Tensor:
             )
         return bool(self.item())
 
-    def _scalar(self, kind: str) -> Any:
+    def _only_element(self) -> Any:
         if self.numel() != 1:
             raise ValueError(f"only one element tensors can be converted to Python scalars, but got {list(self.shape)}")
+        return self.item()
+
+    def _scalar(self, kind: str) -> Any:
+        element = self._only_element()
         if self.requires_grad and is_grad_enabled():
             warnings.warn(
                 f"Converting a tensor with requires_grad=True to a scalar ({kind}) loses its gradient. Consider using "
@@ -480,7 +512,7 @@ class Tensor:
                 UserWarning,
                 stacklevel=3,
             )
-        return self.item()
+        return element
 
     def __len__(self) -> int:
         if not self._data.shape:
@@ -500,18 +532,19 @@ class Tensor:
         )
 
     def __hash__(self) -> int:
-        return object.__hash__(self)
+        return id(self)
 
     def __format__(self, spec: str) -> str:
         if not self._data.shape:
-            return format(self._scalar("format"), spec)
+            return format(self.item(), spec)
         return object.__format__(self, spec)
 
     def __repr__(self) -> str:
         if self._view is not None:
             sync(self)
         return printing.describe(
-            self._device.backend.to_numpy(self._data),
+            self._data,
+            fetch=self._device.backend.to_numpy,
             device=None if self._device.type == "cpu" else str(self._device),
             grad_fn_name=None if self._edge is None else type(node_of(self._edge)).__name__,
             requires_grad=self._req,
@@ -536,9 +569,21 @@ class Tensor:
         return made
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # A tensor comes back as a leaf, without its .grad, as in PyTorch.
+        # A tensor comes back as a leaf, without its .grad, with the user's attributes, as in PyTorch.
         host = np.array(self._device.backend.to_numpy(self._data))
-        return _rebuild_pickled, (type(self), host, str(self._device), self.requires_grad)
+        return _rebuild_pickled, (type(self), host, str(self._device), self.requires_grad), self._attributes()
+
+    def __copy__(self) -> Tensor:
+        # A leaf on the same memory, as in PyTorch; it shares the count of writes, too.
+        out = self.detach()
+        out.__class__ = type(self)
+        out._req = self.requires_grad
+        out.__dict__.update(self._attributes() or {})
+        return out
+
+    def _attributes(self) -> dict[str, Any] | None:
+        """What the user set on the tensor."""
+        return {k: v for k, v in self.__dict__.items() if k not in _STATE} or None
 
 
     # The operations. One line each: they live in gradcore/ops, in the file that the heading names.
@@ -546,6 +591,97 @@ class Tensor:
     # random.py
     uniform_ = random.uniform_
     normal_ = random.normal_
+
+    # ops/activation.py
+    relu = activation.relu
+    relu_ = activation.relu.inplace
+    sigmoid = activation.sigmoid
+    sigmoid_ = activation.sigmoid.inplace
+    prelu = activation.prelu
+    hardshrink = activation.hardshrink
+
+    # ops/arithmetic.py
+    add = arithmetic.add
+    add_ = arithmetic.add.inplace
+    sub = arithmetic.sub
+    sub_ = arithmetic.sub.inplace
+    mul = arithmetic.mul
+    mul_ = arithmetic.mul.inplace
+    div = arithmetic.div
+    div_ = arithmetic.div_
+    divide = arithmetic.div
+    divide_ = arithmetic.div_
+    addcmul = arithmetic.addcmul
+    addcmul_ = arithmetic.addcmul.inplace
+    addcdiv = arithmetic.addcdiv
+    addcdiv_ = arithmetic.addcdiv.inplace
+    lerp = arithmetic.lerp
+    lerp_ = arithmetic.lerp_
+    remainder = arithmetic.remainder
+    remainder_ = arithmetic.remainder_
+    fmod = arithmetic.fmod
+    fmod_ = arithmetic.fmod_
+    pow = arithmetic.pow
+    pow_ = arithmetic.pow_
+    square = arithmetic.square
+    square_ = arithmetic.square_
+    floor_divide = arithmetic.floor_divide
+    floor_divide_ = arithmetic.floor_divide.inplace
+    neg = arithmetic.neg
+    neg_ = arithmetic.neg.inplace
+    reciprocal = arithmetic.reciprocal
+    reciprocal_ = arithmetic.reciprocal.inplace
+    positive = arithmetic.positive
+    negative = arithmetic.neg
+    negative_ = arithmetic.neg.inplace
+    multiply = arithmetic.mul
+    multiply_ = arithmetic.mul.inplace
+    subtract = arithmetic.sub
+    subtract_ = arithmetic.sub.inplace
+    true_divide = arithmetic.true_divide
+    true_divide_ = arithmetic.true_divide.inplace
+    __array_ufunc__ = None
+    """NumPy leaves operators to the tensor, and refuses to compute with it where a gradient would be lost."""
+    __add__ = arithmetic.add.operator
+    __radd__ = arithmetic.radd_operator
+    __iadd__ = arithmetic.add.inplace
+    __sub__ = arithmetic.sub.operator
+    __rsub__ = arithmetic.rsub_operator
+    __isub__ = arithmetic.sub.inplace
+    __mul__ = arithmetic.mul.operator
+    __rmul__ = arithmetic.rmul_operator
+    __imul__ = arithmetic.mul.inplace
+    __truediv__ = arithmetic.true_divide.operator
+    __rtruediv__ = arithmetic.rtruediv_operator
+    __itruediv__ = arithmetic.true_divide.inplace
+    __floordiv__ = arithmetic.floor_divide.operator
+    __rfloordiv__ = arithmetic.rfloordiv_operator
+    __ifloordiv__ = arithmetic.floor_divide.inplace
+    __mod__ = arithmetic.mod_operator
+    __rmod__ = arithmetic.rmod_operator
+    __imod__ = arithmetic.remainder_
+    __pow__ = arithmetic.pow_operator
+    __rpow__ = arithmetic.rpow_operator
+    __ipow__ = arithmetic.pow_
+    __neg__ = arithmetic.neg
+    __pos__ = arithmetic.positive
+
+    # ops/bounds.py
+    clamp = clip = bounds.clamp
+    clamp_ = clip_ = bounds.clamp_
+    clamp_min = bounds.clamp_min
+    clamp_min_ = bounds.clamp_min_
+    clamp_max = bounds.clamp_max
+    clamp_max_ = bounds.clamp_max_
+    maximum = bounds.maximum
+    minimum = bounds.minimum
+    fmax = bounds.fmax
+    fmin = bounds.fmin
+
+    # ops/assignment.py
+    copy_ = assignment.copy_
+    fill_ = assignment.fill_
+    zero_ = assignment.zero_
 
     # ops/cast.py
     to = cast.to
@@ -565,14 +701,359 @@ class Tensor:
     cfloat = cast.cfloat
     cdouble = cast.cdouble
 
+    # ops/comparison.py
+    eq = comparison.eq
+    eq_ = comparison.eq.inplace
+    ne = comparison.ne
+    ne_ = comparison.ne.inplace
+    lt = comparison.lt
+    lt_ = comparison.lt.inplace
+    le = comparison.le
+    le_ = comparison.le.inplace
+    gt = comparison.gt
+    gt_ = comparison.gt.inplace
+    ge = comparison.ge
+    ge_ = comparison.ge.inplace
+    not_equal = comparison.ne
+    not_equal_ = comparison.ne.inplace
+    less = comparison.lt
+    less_ = comparison.lt.inplace
+    less_equal = comparison.le
+    less_equal_ = comparison.le.inplace
+    greater = comparison.gt
+    greater_ = comparison.gt.inplace
+    greater_equal = comparison.ge
+    greater_equal_ = comparison.ge.inplace
+    logical_and = comparison.logical_and
+    logical_and_ = comparison.logical_and.inplace
+    logical_or = comparison.logical_or
+    logical_or_ = comparison.logical_or.inplace
+    logical_xor = comparison.logical_xor
+    logical_xor_ = comparison.logical_xor.inplace
+    logical_not = comparison.logical_not
+    logical_not_ = comparison.logical_not.inplace
+    bitwise_and = comparison.bitwise_and
+    bitwise_and_ = comparison.bitwise_and.inplace
+    bitwise_or = comparison.bitwise_or
+    bitwise_or_ = comparison.bitwise_or.inplace
+    bitwise_xor = comparison.bitwise_xor
+    bitwise_xor_ = comparison.bitwise_xor.inplace
+    bitwise_not = comparison.bitwise_not
+    bitwise_not_ = comparison.bitwise_not.inplace
+    bitwise_left_shift = comparison.bitwise_left_shift
+    bitwise_left_shift_ = comparison.bitwise_left_shift.inplace
+    bitwise_right_shift = comparison.bitwise_right_shift
+    bitwise_right_shift_ = comparison.bitwise_right_shift.inplace
+    equal = comparison.equal
+    isclose = comparison.isclose
+    allclose = comparison.allclose
+    isfinite = comparison.isfinite
+    isinf = comparison.isinf
+    isnan = comparison.isnan
+    isneginf = comparison.isneginf
+    isposinf = comparison.isposinf
+    isreal = comparison.isreal
+    signbit = comparison.signbit
+    __eq__ = comparison.eq.operator
+    __ne__ = comparison.ne.operator
+    __lt__ = comparison.lt.operator
+    __le__ = comparison.le.operator
+    __gt__ = comparison.gt.operator
+    __ge__ = comparison.ge.operator
+    __and__ = comparison.bitwise_and.operator
+    __rand__ = comparison.rand_operator
+    __iand__ = comparison.bitwise_and.inplace
+    __or__ = comparison.bitwise_or.operator
+    __ror__ = comparison.ror_operator
+    __ior__ = comparison.bitwise_or.inplace
+    __xor__ = comparison.bitwise_xor.operator
+    __rxor__ = comparison.rxor_operator
+    __ixor__ = comparison.bitwise_xor.inplace
+    __lshift__ = comparison.bitwise_left_shift.operator
+    __rlshift__ = comparison.rlshift_operator
+    __ilshift__ = comparison.bitwise_left_shift.inplace
+    __rshift__ = comparison.bitwise_right_shift.operator
+    __rrshift__ = comparison.rrshift_operator
+    __irshift__ = comparison.bitwise_right_shift.inplace
+    __invert__ = comparison.invert_operator
+
+    # ops/complex_numbers.py
+    real = property(complex_numbers.real)
+    imag = property(complex_numbers.imag)
+    conj = complex_numbers.conj
+    angle = complex_numbers.angle
+    sgn = complex_numbers.sgn
+    sgn_ = complex_numbers.sgn.inplace
+
+    # ops/cumulative.py
+    cumsum = cumulative.cumsum
+    cumsum_ = cumulative.cumsum_
+    cumprod = cumulative.cumprod
+    cumprod_ = cumulative.cumprod_
+
     # ops/elementwise.py
-    add = elementwise.add
-    mul = elementwise.mul
-    __add__ = elementwise.add.operator
-    __mul__ = elementwise.mul.operator
+    round = elementwise.round
+    round_ = elementwise.round_
+    copysign = elementwise.copysign
+    copysign_ = elementwise.copysign_
+    atan2 = elementwise.atan2
+    atan2_ = elementwise.atan2.inplace
+    hypot = elementwise.hypot
+    hypot_ = elementwise.hypot.inplace
+    logaddexp = elementwise.logaddexp
+    logaddexp2 = elementwise.logaddexp2
+    abs = elementwise.abs
+    abs_ = elementwise.abs.inplace
+    acos = elementwise.acos
+    acos_ = elementwise.acos.inplace
+    acosh = elementwise.acosh
+    acosh_ = elementwise.acosh.inplace
+    asin = elementwise.asin
+    asin_ = elementwise.asin.inplace
+    asinh = elementwise.asinh
+    asinh_ = elementwise.asinh.inplace
+    atan = elementwise.atan
+    atan_ = elementwise.atan.inplace
+    atanh = elementwise.atanh
+    atanh_ = elementwise.atanh.inplace
+    ceil = elementwise.ceil
+    ceil_ = elementwise.ceil.inplace
+    cos = elementwise.cos
+    cos_ = elementwise.cos.inplace
+    cosh = elementwise.cosh
+    cosh_ = elementwise.cosh.inplace
+    deg2rad = elementwise.deg2rad
+    deg2rad_ = elementwise.deg2rad.inplace
+    exp = elementwise.exp
+    exp_ = elementwise.exp.inplace
+    exp2 = elementwise.exp2
+    exp2_ = elementwise.exp2.inplace
+    expm1 = elementwise.expm1
+    expm1_ = elementwise.expm1.inplace
+    floor = elementwise.floor
+    floor_ = elementwise.floor.inplace
+    frac = elementwise.frac
+    frac_ = elementwise.frac.inplace
+    log = elementwise.log
+    log_ = elementwise.log.inplace
+    log10 = elementwise.log10
+    log10_ = elementwise.log10.inplace
+    log1p = elementwise.log1p
+    log1p_ = elementwise.log1p.inplace
+    log2 = elementwise.log2
+    log2_ = elementwise.log2.inplace
+    nan_to_num = elementwise.nan_to_num
+    nan_to_num_ = elementwise.nan_to_num.inplace
+    rad2deg = elementwise.rad2deg
+    rad2deg_ = elementwise.rad2deg.inplace
+    rsqrt = elementwise.rsqrt
+    rsqrt_ = elementwise.rsqrt.inplace
+    sign = elementwise.sign
+    sign_ = elementwise.sign.inplace
+    sin = elementwise.sin
+    sin_ = elementwise.sin.inplace
+    sinh = elementwise.sinh
+    sinh_ = elementwise.sinh.inplace
+    sqrt = elementwise.sqrt
+    sqrt_ = elementwise.sqrt.inplace
+    tan = elementwise.tan
+    tan_ = elementwise.tan.inplace
+    tanh = elementwise.tanh
+    tanh_ = elementwise.tanh.inplace
+    trunc = elementwise.trunc
+    trunc_ = elementwise.trunc.inplace
+    absolute = elementwise.abs
+    absolute_ = elementwise.abs.inplace
+    fix = elementwise.trunc
+    fix_ = elementwise.trunc.inplace
+    arccos = elementwise.acos
+    arccos_ = elementwise.acos.inplace
+    arcsin = elementwise.asin
+    arcsin_ = elementwise.asin.inplace
+    arctan = elementwise.atan
+    arctan_ = elementwise.atan.inplace
+    arctan2 = elementwise.atan2
+    arctan2_ = elementwise.atan2.inplace
+    arccosh = elementwise.acosh
+    arccosh_ = elementwise.acosh.inplace
+    arcsinh = elementwise.asinh
+    arcsinh_ = elementwise.asinh.inplace
+    arctanh = elementwise.atanh
+    arctanh_ = elementwise.atanh.inplace
+    __abs__ = elementwise.abs
+
+    # ops/extremum.py
+    max = extremum.max
+    min = extremum.min
+    amax = extremum.amax
+    amin = extremum.amin
+    aminmax = extremum.aminmax
+    argmax = extremum.argmax
+    argmin = extremum.argmin
+    median = extremum.median
+
+    # ops/gathering.py
+    gather = gathering.gather
+    scatter = gathering.scatter
+    scatter_ = gathering.scatter_
+    scatter_add = gathering.scatter_add
+    scatter_add_ = gathering.scatter_add_
+    index_select = gathering.index_select
+    index_add = gathering.index_add
+    index_add_ = gathering.index_add_
+    index_copy = gathering.index_copy
+    index_copy_ = gathering.index_copy_
+    index_fill = gathering.index_fill
+    index_fill_ = gathering.index_fill_
+    take = gathering.take
+    take_along_dim = gathering.take_along_dim
+    put = gathering.put
+    put_ = gathering.put_
+
+    # ops/indexing.py
+    __getitem__ = indexing.getitem
+    __setitem__ = indexing.setitem
+    select = indexing.select
+    narrow = indexing.narrow
+    index_put = indexing.index_put
+    index_put_ = indexing.index_put_
+
+    # ops/joining.py
+    unbind = joining.unbind
+    split = joining.split
+    split_with_sizes = joining.split_with_sizes
+    chunk = joining.chunk
+    tensor_split = joining.tensor_split
+    hsplit = joining.hsplit
+    vsplit = joining.vsplit
+    dsplit = joining.dsplit
+
+    # ops/masking.py
+    where = masking.where_method
+    masked_fill = masking.masked_fill
+    masked_fill_ = masking.masked_fill_
+    masked_select = masking.masked_select
+    masked_scatter = masking.masked_scatter
+    masked_scatter_ = masking.masked_scatter_
+    nonzero = masking.nonzero
+    argwhere = masking.argwhere
+
+    # ops/matmul.py
+    mm = matmul.mm
+    mv = matmul.mv
+    dot = matmul.dot
+    vdot = matmul.vdot
+    bmm = matmul.bmm
+    addmm = matmul.addmm
+    addmm_ = matmul.addmm.inplace
+    addmv = matmul.addmv
+    addmv_ = matmul.addmv.inplace
+    addr = matmul.addr
+    addr_ = matmul.addr.inplace
+    addbmm = matmul.addbmm
+    addbmm_ = matmul.addbmm.inplace
+    baddbmm = matmul.baddbmm
+    baddbmm_ = matmul.baddbmm.inplace
+    matrix_power = matmul.matrix_power
+    __matmul__ = matmul.matmul_operator
+    __rmatmul__ = matmul.reflected_matmul_operator
+    # Last, since it hides the module for what follows.
+    matmul = matmul.matmul
+
+    # ops/products.py
+    outer = products.outer
+    ger = products.ger
+    inner = products.inner
+    kron = products.kron
+    cross = products.cross
+
+    # ops/rearranging.py
+    flip = rearranging.flip
+    fliplr = rearranging.fliplr
+    flipud = rearranging.flipud
+    roll = rearranging.roll
+    rot90 = rearranging.rot90
+    repeat = rearranging.repeat
+    tile = rearranging.tile
+    repeat_interleave = rearranging.repeat_interleave
+    tril = rearranging.tril
+    tril_ = rearranging.tril.inplace
+    triu = rearranging.triu
+    triu_ = rearranging.triu.inplace
+    diagonal = rearranging.diagonal
+    diag = rearranging.diag
+    diag_embed = rearranging.diag_embed
+    diagflat = rearranging.diagflat
+    fill_diagonal_ = rearranging.fill_diagonal_
+    trace = rearranging.trace
+    unfold = rearranging.unfold
+
+    # ops/reduction.py
+    sum = reduction.sum
+    nansum = reduction.nansum
+    mean = reduction.mean
+    prod = reduction.prod
+    var = reduction.var
+    std = reduction.std
+    norm = reduction.norm
+    logsumexp = reduction.logsumexp
+    any = reduction.any
+    all = reduction.all
+    count_nonzero = reduction.count_nonzero
+
+    # ops/shape.py
+    view = shape_ops.view
+    view_as = shape_ops.view_as
+    reshape = shape_ops.reshape
+    reshape_as = shape_ops.reshape_as
+    ravel = shape_ops.ravel
+    flatten = shape_ops.flatten
+    unflatten = shape_ops.unflatten
+    contiguous = shape_ops.contiguous
+    permute = shape_ops.permute
+    transpose = shape_ops.transpose
+    swapaxes = shape_ops.swapaxes
+    swapdims = shape_ops.swapdims
+    movedim = shape_ops.movedim
+    moveaxis = shape_ops.movedim
+    t = shape_ops.t
+    T = property(shape_ops.reversed_dims)
+    mT = property(shape_ops.matrix_transpose)
+    H = property(shape_ops.conjugate_transpose)
+    mH = property(shape_ops.batch_adjoint)
+    adjoint = shape_ops.adjoint
+    unsqueeze = shape_ops.unsqueeze
+    squeeze = shape_ops.squeeze
+    expand = shape_ops.expand
+    expand_as = shape_ops.expand_as
+    broadcast_to = shape_ops.broadcast_to
+
+    # ops/softmax.py
+    log_softmax = softmax.log_softmax
+    # Last, since it hides the module for what follows.
+    softmax = softmax.softmax
+
+    # ops/sorting.py
+    sort = sorting.sort
+    argsort = sorting.argsort
+    msort = sorting.msort
+    topk = sorting.topk
+    kthvalue = sorting.kthvalue
+    unique = sorting.unique
+
+    # ops/special.py
+    erf = special.erf
+    erf_ = special.erf.inplace
+    erfc = special.erfc
+    erfc_ = special.erfc.inplace
+    sinc = special.sinc
+    sinc_ = special.sinc.inplace
+    xlogy = special.xlogy
+    xlogy_ = special.xlogy_
 
 
 _NOT_COPIED = ("_data", "_device", "_cell", "_view", "_hooks", "_accumulator")
+_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_detached_at")
 
 
 class _Elements(int):
@@ -597,14 +1078,18 @@ def wrap(raw: Array, where: device) -> Tensor:
     return out
 
 
-def rebuild(node: Node, nr: int, raw: Array, cell: list[int]) -> Tensor:
-    """The output of a node as a tensor again: nodes keep the data of their outputs only, so that no cycle holds them."""
+def rebuild(node: Node, nr: int | None, raw: Array, cell: list[int]) -> Tensor:
+    """The output of a node as a tensor again: nodes keep the data of their outputs only, so that no cycle holds them.
+
+    ``nr`` is its number, -1 where there is but one output, ``None`` for one without a gradient (indices).
+    """
     from gradcore.graph import Slot
 
     out = wrap(raw, node._xp.device)
     out._cell = cell
-    out._edge = node if nr < 0 else Slot(node, nr, raw.shape, raw.dtype)
-    out._req = True
+    if nr is not None:
+        out._edge = node if nr < 0 else Slot(node, nr, raw.shape, raw.dtype)
+        out._req = True
     return out
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.tensor import Tensor
 
-__all__ = ["View", "attach_view", "check_inplace", "sync", "write_result"]
+__all__ = ["View", "attach_view", "check_inplace", "forget", "sync", "write_result"]
 
 Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 """One step from a tensor to its view: operation, parameters, shape before the step, number of the output."""
@@ -53,7 +53,7 @@ def attach_view(out: Tensor, source: Tensor, op: Op, params: tuple[Any, ...], nr
     out._cell = cell
     link: Link = (op, params, source._data.shape, nr)
     parent = source._view
-    multiple = op.name if nr is not None else None
+    multiple = op.public_name if nr is not None else None
     if parent is None:
         out._view = View(source, (link,), multiple, not grad)
     else:
@@ -67,8 +67,16 @@ def sync(view: Tensor) -> None:
     if state is None or state.base_edge is state.base._edge:
         return
     base = state.base
+    if base._edge is None and base._detached_at == base._version:
+        return  # detach_ on the base leaves its views as they were, until the next write
+    if state.made_in_no_grad:
+        raise RuntimeError(
+            "A view was created in no_grad mode and its base or another view of its base has been modified inplace with "
+            "grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the write in "
+            "one mode, or detach() the view"
+        )
     state.base_edge = base._edge
-    plan = _ChainPlan(state.chain, base._data.shape)
+    plan = _ChainPlan(state.chain)
     raw = view._data
     _set_history(view, new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype))
 
@@ -80,28 +88,51 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
         RuntimeError: ``out`` may not be written to (a leaf that requires grad, an expanded tensor, a view that forbids
             it), or the result has another shape or a dtype of a higher kind. Nothing is written then.
     """
-    check_inplace(out, op.name + "_")
+    check_inplace(out, op.public_name + "_", operands)
     # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version.
     before = alias(out)
     call = op.prepare(tuple(before if x is out else x for x in operands))
     if call.device is not out._device:
         raise RuntimeError(
-            f"{op.name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
+            f"{op.public_name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
         )
-    raw = op.compute(call, params)
-    check_fits(out, raw, op.name + "_")
-    if current_mode().grad and op.differentiable and any(getattr(x, "_req", False) for x in call.operands):
+    raw = None
+    call.xp = out._device.xp
+    if op.into is None:
+        raw = op.compute(call, params)
+        check_fits(out, raw, op.public_name + "_")
+    recorded = current_mode().grad and any(getattr(x, "_req", False) for x in call.operands)
+    if recorded and op.differentiable:
         # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
         stand_in = out._like(out._data)
         stand_in._cell = before._cell
         op.record(call, stand_in, out._data, params)
-        write(out, raw)
         node = stand_in._edge
+        if op.operands[0] in node._plan.layout.saved:
+            # The rule needs what the write destroys.
+            before._data, before._cell = call.xp.copy_like(out._data, out._data), None
+        _write(op, call, params, out, raw)
         node._plan.result_was_written(node)
         rebase(out, node)
     else:
-        write(out, raw)
+        _write(op, call, params, out, raw)
+        forget(out, op.node_class)
     return out
+
+
+def forget(out: Tensor, cls: type[Node]) -> None:
+    """Record that a tensor was overwritten by what has no gradient; ``cls`` is the class of the node."""
+    if out._req and current_mode().grad:
+        raw = out._data
+        rebase(out, new_node(cls, _CONSTANT, out._device.xp, (out._edge,), raw.shape, raw.dtype))
+
+
+def _write(op: Op, call: Any, params: tuple[Any, ...], out: Tensor, raw: Any) -> None:
+    if op.into is None:
+        write(out, raw)
+    else:
+        op.write(call, params)
+        bump(out)
 
 
 def alias(tensor: Tensor) -> Tensor:
@@ -115,8 +146,8 @@ def alias(tensor: Tensor) -> Tensor:
     return other
 
 
-def check_inplace(tensor: Tensor, what: str) -> None:
-    """Raise if ``tensor`` must not be written to."""
+def check_inplace(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None:
+    """Raise if ``tensor`` must not be written to, by an operation on ``operands``."""
     if tensor._view is not None:
         sync(tensor)
     if tensor._device.xp.self_overlaps(tensor._data):
@@ -134,21 +165,23 @@ def check_inplace(tensor: Tensor, what: str) -> None:
                 "'with gradcore.no_grad():' to change the leaf itself, or the out-of-place form of the operation"
             )
         return
-    if view.base._req and view.base._edge is None:
+    if not (view.base._req or tensor._req or any(getattr(x, "_req", False) for x in operands)):
+        return
+    if view.made_in_no_grad:
+        raise RuntimeError(
+            "A view was created in no_grad mode, or is a view of a view that was, and is being modified inplace with "
+            f"grad mode enabled ({what}). Since this is ambiguous and error-prone, it is forbidden: make the view and "
+            "the write in one mode, or detach() the view"
+        )
+    if (view.base._req and view.base._edge is None) or (tensor._req and tensor._edge is None):
         raise RuntimeError(
             f"a view of a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it "
             "inside 'with gradcore.no_grad():' to change the leaf itself, or clone() the leaf first"
         )
-    if view.multiple is not None and tensor._req:
+    if view.multiple is not None:
         raise RuntimeError(
             f"a view that {view.multiple} made is being modified inplace ({what}). {view.multiple} returns multiple "
             "views, and the graph cannot follow a write through one of several; clone() it first"
-        )
-    if view.made_in_no_grad and tensor._req:
-        raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled ({what}). Since "
-            "this is ambiguous and error-prone, it is forbidden: make the view and the write in one mode, or detach() "
-            "the view"
         )
 
 
@@ -196,7 +229,7 @@ def rebase(out: Tensor, edge: Any) -> None:
     # The first edge of the write led to the view's old history; the base's old history stands for it.
     edges = (base._edge, *edge._next[1:])
     raw = base._data
-    node = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain), base._device.xp, edges, raw.shape, raw.dtype)
+    node = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain, _order_in_memory(base)), base._device.xp, edges, raw.shape, raw.dtype)
     node._saved = (edge,)
     _set_history(base, node)
     sync(out)
@@ -219,22 +252,60 @@ def replay_tensor(x: Tensor, chain: Sequence[Link]) -> Tensor:
     return x
 
 
+def adjoint(xp: Any, g: Any, chain: Sequence[Link], raw_xp: Any) -> Any:
+    """The gradient of what a chain starts from, for that of what it leads to; on arrays and on tensors, by the rules."""
+    for op, params, shape, nr in reversed(chain):
+        if nr is not None:
+            parts = op.forward(raw_xp, raw_xp.zeros(shape), **dict(zip(op.params, params, strict=True)))
+            g = [g if i == nr else xp.zeros(part.shape, dtype=g.dtype) for i, part in enumerate(parts)]
+        (operand,) = op.operands
+        rule = op.rules[operand]
+        values = {"xp": xp, "g": g, f"{operand}_shape": shape, **dict(zip(op.params, params, strict=True))}
+        g = rule.function(*[values[name] for name in rule.names])
+        g = project(g, shape, g.dtype, xp)
+    return g
+
+
+def _order_in_memory(x: Tensor) -> tuple[int, ...]:
+    """The dimensions of a tensor from the largest step in memory to the smallest."""
+    strides = x._device.xp.strides(x._data)
+    return tuple(sorted(range(len(strides)), key=lambda d: -abs(strides[d])))
+
+
+def _copy_laid_out(xp: Any, x: Any, order: tuple[int, ...]) -> Any:
+    """A copy that lies in memory as the base of a chain does: views of that must be possible here, too."""
+    there = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return xp.permute_dims(xp.copy(xp.permute_dims(x, order)), there)
+
+
 class _ChainPlan:
     """Runs the node of a regenerated view: the adjoint of its chain."""
 
-    def __init__(self, chain: tuple[Link, ...], base_shape: Any) -> None:
+    saves_tensors = False
+
+    def __init__(self, chain: tuple[Link, ...]) -> None:
         self.chain = chain
-        self.base_shape = base_shape
 
     def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
-        out = xp.zeros(self.base_shape, dtype=g.dtype)
-        xp.setitem(replay(xp, out, self.chain), ..., g)
-        return (out,)
+        return (adjoint(xp, g, self.chain, xp),)
 
     def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
-        out = g._zeros(self.base_shape)
-        replay_tensor(out, self.chain).copy_(g)
-        return (out,)
+        return (adjoint(RUNTIME["tensor_namespace"](xp), g, self.chain, xp),)
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
+
+
+class _ConstantPlan:
+    """Runs the node of a tensor that was overwritten by what has no gradient, such as a comparison."""
+
+    saves_tensors = False
+
+    def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
+        return (xp.zeros_like(g),)
+
+    def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
+        return (g._zeros(g.shape),)
 
     def read_saved(self, node: Node, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
@@ -246,12 +317,16 @@ class _CopySlicesPlan:
     The node saves the node that the write would have had, had it been to a tensor of its own.
     """
 
-    def __init__(self, chain: tuple[Link, ...]) -> None:
+    saves_tensors = True
+
+    def __init__(self, chain: tuple[Link, ...], order: tuple[int, ...]) -> None:
         self.chain = chain
+        # How the base lies in memory.
+        self.order = order
 
     def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
         written = self._written(node)
-        rest = xp.copy(g)
+        rest = _copy_laid_out(xp, g, self.order)
         region = replay(xp, rest, self.chain)
         first, *others = written._plan.raw(written, xp, xp.copy(region))
         xp.setitem(region, ..., 0 if first is None else project(first, region.shape, region.dtype, xp))
@@ -259,13 +334,19 @@ class _CopySlicesPlan:
 
     def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
         written = self._written(node)
-        rest = g.clone()
-        region = replay_tensor(rest, self.chain)
-        first, *others = written._plan.graph(written, xp, region.clone())
-        if first is None:
-            region.zero_()
+        tensors = RUNTIME["tensor_namespace"](xp)
+        region = replay_tensor(_copy_laid_out(tensors, g, self.order), self.chain)
+        first, *others = written._plan.graph(written, xp, region)
+        if region.dtype == g.dtype:
+            is_written = _copy_laid_out(xp, xp.zeros(tuple(g.shape), dtype=xp.bool), self.order)
+            xp.setitem(replay(xp, is_written, self.chain), ..., True)
+            rest = tensors.where(RUNTIME["wrap"](is_written, xp.device), 0.0, g)
         else:
-            region.copy_(project(first, region.shape, region.dtype, RUNTIME["tensor_namespace"](xp)))
+            # Of complex numbers one part was written, and the other is left.
+            rest = tensors.subtract(g, adjoint(tensors, region, self.chain, xp))
+        if first is not None:
+            first = project(first, region.shape, region.dtype, tensors)
+            rest = tensors.add(rest, adjoint(tensors, first, self.chain, xp))
         return (rest, *others)
 
     def read_saved(self, node: Node, name: str) -> Any:
@@ -288,6 +369,7 @@ def _set_history(tensor: Tensor, edge: Any) -> None:
         tensor._retain_on_edge()
 
 
+_CONSTANT = _ConstantPlan()
 _AS_STRIDED = node_class("AsStridedBackward0")
 _COPY_SLICES = node_class("CopySlices")
 _COPY_SLICES.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]

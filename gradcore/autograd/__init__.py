@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.autograd.gradcheck import gradcheck, gradgradcheck
-from gradcore.engine import Capture, accumulate, walk
+from gradcore.engine import Capture, walk
 from gradcore.errors import GradcheckError
 from gradcore.grad_mode import enable_grad, no_grad, set_grad_enabled
-from gradcore.op import RUNTIME, is_tensor, wrap
+from gradcore.op import RUNTIME, bind, is_tensor, wrap
 from gradcore.view import sync
 
 if TYPE_CHECKING:
@@ -49,9 +50,15 @@ def backward(
         RuntimeError: an output does not require grad, or needs a gradient and has none; a gradient has another shape
             or kind of dtype; ``inputs`` is empty; the graph was freed; a saved tensor was modified in place.
     """
-    outputs = _as_tuple(tensors, "tensors")
-    roots = _roots(outputs, grad_tensors, create_graph)
+    roots = _roots(_as_tuple(tensors, "tensors"), grad_tensors, create_graph)
     keep_graph = create_graph if retain_graph is None else retain_graph
+    if create_graph:
+        warnings.warn(
+            "Using backward() with create_graph=True makes a reference cycle between each leaf and its .grad, which can "
+            "become a memory leak. Use autograd.grad instead, or set .grad to None after use to break the cycle.",
+            UserWarning,
+            stacklevel=3,
+        )
     if inputs is None:
         walk(roots, keep_graph=keep_graph, create_graph=create_graph)
         return
@@ -63,12 +70,9 @@ def backward(
             raise RuntimeError(f"`inputs` must be Tensors or GradientEdges, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False (among the inputs of backward)")
-    found = _capture(roots, targets, keep_graph, create_graph)
-    for t, g in zip(targets, found, strict=True):
-        if g is not None:
-            if t._edge is not None:
-                t.retain_grad()
-            accumulate(t, g)
+    for t in targets:
+        t.retain_grad()
+    walk(roots, keep_graph=keep_graph, create_graph=create_graph, only=[t if t._edge is None else t._edge for t in targets])
 
 
 def grad(
@@ -77,8 +81,9 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    *,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    *,
     materialize_grads: bool = False,
 ) -> Any:
     """The gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
@@ -89,6 +94,7 @@ def grad(
         grad_outputs: gradients of the outputs, each of its output's shape; ``None`` for one real number.
         retain_graph: keep the graph for another walk. Default: the value of ``create_graph``.
         create_graph: record the computation, for derivatives of higher order.
+        only_inputs: deprecated; no ``.grad`` is touched in any case.
         allow_unused: give ``None`` for an input that the outputs do not depend on, instead of raising.
             Default: the value of ``materialize_grads``.
         materialize_grads: give zeros for such an input.
@@ -103,6 +109,13 @@ def grad(
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if not only_inputs:
+        warnings.warn(
+            "the only_inputs argument is deprecated: grad gives gradients and touches no .grad in any case; to accumulate "
+            "into leaves, use backward",
+            FutureWarning,
+            stacklevel=2,
         )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     names = list(inputs) if isinstance(inputs, dict) else None
@@ -161,7 +174,7 @@ def _roots(outputs: Sequence[Any], gradients: Any, create_graph: bool) -> list[t
     roots: list[tuple[Any, Any]] = []
     for i, (out, g) in enumerate(zip(outputs, given, strict=False)):
         if not is_tensor(out):
-            raise TypeError(f"expected outputs to be Tensors, but output {i} is {type(out).__name__}")
+            raise AssertionError(f"Expected output to be a gradcore.Tensor, but output {i} is {type(out).__name__}")
         if out._view is not None:
             sync(out)
         if not out._req:
@@ -205,3 +218,6 @@ def _checked(out: Tensor, g: Any, i: int) -> Tensor:
             f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {out.dtype}."
         )
     return g if g.dtype == out.dtype else RUNTIME["cast_tensor"](g, out.dtype)  # type: ignore[no-any-return]
+
+
+bind(backward=backward)

@@ -48,7 +48,7 @@ def gradcheck(
         GradcheckError: (a RuntimeError) a gradient is wrong; says which, and shows both.
         ValueError: no input requires grad.
     """
-    args = (inputs,) if is_tensor(inputs) else tuple(inputs)
+    args = _sequence(inputs)
     checked = [i for i, x in enumerate(args) if is_tensor(x) and x.requires_grad]
     if not checked:
         raise ValueError(
@@ -95,16 +95,16 @@ def gradgradcheck(
 
     The other arguments, and what is raised, are those of :func:`gradcheck`.
     """
-    args = (inputs,) if is_tensor(inputs) else tuple(inputs)
+    args = _sequence(inputs)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
         with no_grad():
-            given = tuple(
+            given: tuple[Tensor, ...] = tuple(
                 tensor(_random_like(y, rng), dtype=y.dtype, device=y.device, requires_grad=True)
                 for y in _differentiable(func(*args))
             )
     else:
-        given = (grad_outputs,) if is_tensor(grad_outputs) else tuple(grad_outputs)
+        given = tuple(_sequence(grad_outputs))
     count = len(given)
     wanted = [i for i, x in enumerate(args) if is_tensor(x) and x.requires_grad]
 
@@ -151,10 +151,13 @@ def _compare(
                 )
 
 
+def _sequence(tensors: Any) -> tuple[Any, ...]:
+    return (tensors,) if is_tensor(tensors) else tuple(tensors)
+
+
 def _differentiable(result: Any) -> list[Tensor]:
     """The outputs of a function that can have a gradient."""
-    outputs = (result,) if is_tensor(result) else tuple(result)
-    return [y for y in outputs if is_tensor(y) and dtypes.category(y.dtype) >= 2]
+    return [y for y in _sequence(result) if is_tensor(y) and dtypes.category(y.dtype) >= 2]
 
 
 def _numeric_jacobian(func: Callable[..., Any], args: tuple[Any, ...], i: int, outputs: int, eps: float) -> list[HostArray]:

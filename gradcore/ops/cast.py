@@ -24,9 +24,8 @@ __all__ = ["clone", "to"]
 
 
 def _casts(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), dtype=np.dtype(np.float32))
-    yield Sample(make(), dtype=np.dtype(np.float32))
-    yield Sample(make(2), dtype=np.dtype(np.complex128))
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape), dtype=np.dtype(np.complex128))
 
 
 @op(node="ToCopyBackward0", linear=True, samples=_casts)
@@ -158,6 +157,8 @@ def to_device(input: Tensor, target: device) -> Tensor:
 
 class _Transfer:
     """Runs the node of a move between devices: moves the gradient back."""
+
+    saves_tensors = False
 
     def __init__(self, source: device) -> None:
         self.source = source

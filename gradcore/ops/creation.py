@@ -217,11 +217,11 @@ def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
 
 def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The sizes of a factory call, as several numbers or as one sequence."""
+    if len(size) == 1 and type(size[0]) is int and size[0] >= 0:
+        return size
     if len(size) == 1 and not isinstance(size[0], int):
-        if not hasattr(size[0], "__iter__"):
-            # A tensor or a NumPy integer
-            return (size[0].__index__(),)
-        size = tuple(size[0])
+        # A sequence; or a tensor or NumPy integer, which is one size.
+        size = tuple(size[0]) if hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) else size
     for n in size:
         if not isinstance(n, int):
             try:
@@ -259,7 +259,7 @@ def _from_numbers(data: Any, dtype: dtypes.DType | None) -> np.ndarray[Any, Any]
     if host.dtype.kind not in "biufc" and host.dtype.name != "bfloat16":
         if host.dtype.kind in "US":
             raise TypeError(f"new(): invalid data type 'str' (data {data!r})")
-        raise TypeError(f"could not infer dtype of {type(data).__name__}: {data!r}")
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}: {data!r}")
     if dtype is None:
         dtype = host.dtype
         if not arrays:

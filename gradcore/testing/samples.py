@@ -51,7 +51,7 @@ class Make:
         count = int(np.prod(shape))
         # Evenly spread and shuffled, then jittered: no two are close, so that max, sort ... are differentiable there.
         grid = (np.arange(count) + 0.3 + 0.4 * self.rng.random(count)) / max(count, 1)
-        values = low + (high - low) * self.rng.permutation(grid)
+        values: Any = low + (high - low) * self.rng.permutation(grid)
         if away_from is not None:
             values += np.where(values >= away_from, 0.1, -0.1)
         dtype = self.dtype if dtype is None else np.dtype(dtype)

@@ -1,0 +1,501 @@
+"""Activation functions of neural networks, element by element.
+
+Masks choose with ``where``, never by multiplying: what is masked may be infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gradcore.op import op
+from gradcore.ops import arithmetic, elementwise
+from gradcore.ops._dims import normalize_dim
+from gradcore.ops._numeric import extra, kind_of, require_kind
+from gradcore.ops._operands import as_tensor
+from gradcore.ops.assignment import fill_value
+from gradcore.spelling import numpy_names
+from gradcore.testing.samples import Make, Sample, reals, unary
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = ["celu", "hardshrink", "prelu", "relu", "selu", "sigmoid", "threshold"]
+
+# The constants of Klambauer et al., Self-Normalizing Neural Networks, 2017.
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+# Rectifiers
+
+
+@op(node="ReluBackward0", samples=unary(away_from=0.0))
+def relu(xp: Any, input: Any, /) -> Any:
+    """``max(input, 0)``; the gradient at 0 is 0.
+
+    Raises:
+        RuntimeError: ``input`` holds truth values.
+    """
+    kind = kind_of(xp, input)
+    if kind == "b":
+        raise RuntimeError("Boolean inputs not supported for relu: cast the tensor first, with .to(dtype)")
+    if kind == "c":
+        require_kind(xp, input, "iuf", "relu")
+    return xp.maximum(input, 0)
+
+
+@relu.vjp("input")
+def relu_vjp_input(xp: Any, g: Any, out: Any) -> Any:
+    # Not out > 0: at NaN the gradient passes, as in PyTorch.
+    return xp.where(xp.less_equal(out, 0), 0.0, g)
+
+
+def _with_slopes(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape, away_from=0.0))
+        yield Sample(make(*shape, away_from=0.0), negative_slope=1.5)
+
+
+@op(node="LeakyReluBackward0", samples=_with_slopes)
+def leaky_relu(xp: Any, input: Any, /, negative_slope: float = 0.01) -> Any:
+    """``input`` where that is positive, else ``negative_slope * input``."""
+    require_kind(xp, input, "f", "leaky_relu")
+    # The larger of the two lines, if that is steeper than the other. Choosing by mask takes several times as long.
+    if 0 < negative_slope <= 1:
+        return xp.maximum(input, xp.multiply(input, negative_slope))
+    return xp.where(xp.greater(input, 0.0), input, xp.multiply(input, negative_slope))
+
+
+@leaky_relu.vjp("input")
+def leaky_relu_vjp_input(xp: Any, g: Any, input: Any, negative_slope: float) -> Any:
+    return xp.where(xp.greater(input, 0.0), g, xp.multiply(g, negative_slope))
+
+
+def _channels(make: Make) -> Iterator[Sample]:
+    for shape, weights in (((2, 3), (1, 3)), ((2, 3), (1, 1)), ((), ()), ((0, 2), (1, 2)), ((4,), (1,))):
+        yield Sample(make(*shape, away_from=0.0), make(*weights))
+
+
+@op(node="PreluKernelBackward0", promote="same", samples=_channels)
+def prelu_kernel(xp: Any, input: Any, weight: Any, /) -> Any:
+    """:func:`prelu` with the weights in a shape that broadcasts against ``input``."""
+    require_kind(xp, input, "f", "prelu")
+    return xp.where(xp.greater(input, 0.0), input, xp.multiply(weight, input))
+
+
+@prelu_kernel.vjp("input")
+def prelu_kernel_vjp_input(xp: Any, g: Any, input: Any, weight: Any) -> Any:
+    return xp.where(xp.greater(input, 0.0), g, xp.multiply(weight, g))
+
+
+@prelu_kernel.vjp("weight")
+def prelu_kernel_vjp_weight(xp: Any, g: Any, input: Any) -> Any:
+    return xp.where(xp.greater(input, 0.0), 0.0, xp.multiply(input, g))
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """``input`` where that is positive, else ``weight * input``; one weight for all, or one for each channel (dim 1).
+
+    Raises:
+        RuntimeError: the weights are neither one nor as many as there are channels.
+    """
+    input, weight = as_tensor(input, "prelu"), as_tensor(weight, "prelu", "weight", 2)
+    if weight.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.numel() != 1:
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if input.ndim == 0:
+            raise RuntimeError("Not allow zero-dim input tensor with several weights: give prelu one weight")
+        if weight.numel() != channels:
+            raise RuntimeError(
+                f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} and "
+                f"channel size = {channels}."
+            )
+    shape = [1] * input.ndim
+    if input.ndim > 1:
+        shape[1] = weight.numel()
+    if list(weight.shape) != shape:
+        weight = weight.reshape(shape)
+    return prelu_kernel(input, weight)  # type: ignore[no-any-return]
+
+
+def _thresholds(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape), threshold=0.1, value=-3.0)
+
+
+@op(node="ThresholdBackward0", samples=_thresholds)
+def threshold(xp: Any, input: Any, /, threshold: float, value: float) -> Any:
+    """``input`` where that is above ``threshold``, else ``value``."""
+    require_kind(xp, input, "iuf", "threshold")
+    return xp.where(xp.less_equal(input, threshold), fill_value(value, xp.np_dtype(input.dtype)), input)
+
+
+@threshold.vjp("input")
+def threshold_vjp_input(xp: Any, g: Any, input: Any, threshold: float) -> Any:
+    return xp.where(xp.less_equal(input, threshold), 0.0, g)
+
+
+# Between two bounds
+
+
+@op(node="HardtanhBackward0", samples=unary(low=-2.0, high=1.95))
+def hardtanh(xp: Any, input: Any, /, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """``input`` kept between ``min_val`` and ``max_val``; the gradient at the bounds is 0.
+
+    Raises:
+        ValueError: ``min_val`` is above ``max_val``.
+    """
+    if min_val > max_val:
+        raise ValueError(f"min_val cannot be greater than max_val, but got {min_val} and {max_val}")
+    kind = kind_of(xp, input)
+    if kind == "b":
+        raise RuntimeError("Bool inputs not supported for hardtanh: cast the tensor first, with .to(dtype)")
+    if kind == "u" and min_val < 0:
+        raise RuntimeError(f"cannot do hardtanh on an unsigned type with negative limits, but min_val is {min_val}")
+    require_kind(xp, input, "iuf", "hardtanh")
+    low, high = (min_val, max_val) if kind == "f" else (int(min_val), int(max_val))
+    return xp.minimum(xp.maximum(input, low), high)
+
+
+@hardtanh.vjp("input")
+def hardtanh_vjp_input(xp: Any, g: Any, input: Any, min_val: float, max_val: float) -> Any:
+    outside = xp.logical_or(xp.less_equal(input, min_val), xp.greater_equal(input, max_val))
+    return xp.where(outside, 0.0, g)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """``input`` kept between 0 and 6."""
+    return hardtanh(input, 0.0, 6.0)  # type: ignore[no-any-return]
+
+
+def relu6_(self: Tensor) -> Tensor:
+    """In-place :func:`relu6`."""
+    return hardtanh.inplace(self, 0.0, 6.0)
+
+
+@op(node="HardsigmoidBackward0", samples=unary(low=-5.0, high=4.9))
+def hardsigmoid(xp: Any, input: Any, /) -> Any:
+    """``input / 6 + 1/2`` kept between 0 and 1."""
+    require_kind(xp, input, "f", "hardsigmoid")
+    return xp.divide(xp.minimum(xp.maximum(xp.add(input, 3.0), 0.0), 6.0), 6.0)
+
+
+@hardsigmoid.vjp("input")
+def hardsigmoid_vjp_input(xp: Any, g: Any, input: Any) -> Any:
+    inside = xp.logical_and(xp.greater(input, -3.0), xp.less(input, 3.0))
+    return xp.where(inside, xp.divide(g, 6.0), 0.0)
+
+
+@op(node="HardswishBackward0", samples=unary(low=-5.0, high=4.9))
+def hardswish(xp: Any, input: Any, /) -> Any:
+    """``input * hardsigmoid(input)``."""
+    require_kind(xp, input, "f", "hardswish")
+    return xp.divide(xp.multiply(input, xp.minimum(xp.maximum(xp.add(input, 3.0), 0.0), 6.0)), 6.0)
+
+
+@hardswish.vjp("input")
+def hardswish_vjp_input(xp: Any, g: Any, input: Any) -> Any:
+    rising = xp.multiply(g, xp.add(xp.divide(input, 3.0), 0.5))
+    return xp.where(xp.less_equal(input, -3.0), 0.0, xp.where(xp.less(input, 3.0), rising, g))
+
+
+def _shrunk(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape))
+        yield Sample(make(*shape), lambd=0.7)
+
+
+@op(node="HardshrinkBackward0", samples=_shrunk)
+def hardshrink(xp: Any, input: Any, /, lambd: float = 0.5) -> Any:
+    """``input``, and 0 within ``lambd`` of 0."""
+    require_kind(xp, input, "f", "hardshrink")
+    return xp.where(xp.less_equal(xp.abs(input), lambd), 0.0, input)
+
+
+@hardshrink.vjp("input")
+def hardshrink_vjp_input(xp: Any, g: Any, input: Any, lambd: float) -> Any:
+    return xp.where(xp.less_equal(xp.abs(input), lambd), 0.0, g)
+
+
+@op(node="SoftshrinkBackward0", samples=_shrunk)
+def softshrink(xp: Any, input: Any, /, lambd: float = 0.5) -> Any:
+    """``input`` moved by ``lambd`` towards 0, and 0 within ``lambd`` of it.
+
+    Raises:
+        RuntimeError: ``lambd`` is negative.
+    """
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}")
+    require_kind(xp, input, "f", "softshrink")
+    # x minus the nearest point of the interval; NaN stays.
+    return xp.subtract(input, xp.minimum(xp.maximum(input, -lambd), lambd))
+
+
+@softshrink.vjp("input")
+def softshrink_vjp_input(xp: Any, g: Any, input: Any, lambd: float) -> Any:
+    return xp.where(xp.less_equal(xp.abs(input), lambd), 0.0, g)
+
+
+# Smooth ones
+
+
+@op(
+    node="SigmoidBackward0",
+    promote="float",
+    d=lambda xp, out: xp.multiply(out, xp.subtract(1.0, out)),
+    standard="sigmoid",
+    samples=reals,
+)
+def sigmoid(xp: Any, input: Any, /) -> Any:
+    """``1 / (1 + exp(-input))``."""
+    return extra(xp, "sigmoid", input)
+
+
+@op(node="LogSigmoidBackward0", samples=reals)
+def logsigmoid(xp: Any, input: Any, /) -> Any:
+    """``log(sigmoid(input))``, without underflow on the way."""
+    require_kind(xp, input, "f", "logsigmoid")
+    return xp.subtract(xp.minimum(input, 0.0), xp.log1p(xp.exp(xp.negative(xp.abs(input)))))
+
+
+@logsigmoid.vjp("input")
+def logsigmoid_vjp_input(xp: Any, g: Any, input: Any) -> Any:
+    return xp.multiply(g, extra(xp, "sigmoid", xp.negative(input)))
+
+
+def _silu_slope(xp: Any, input: Any) -> Any:
+    share = extra(xp, "sigmoid", input)
+    return xp.multiply(share, xp.add(xp.multiply(input, xp.subtract(1.0, share)), 1.0))
+
+
+@op(
+    node="SiluBackward0",
+    d=_silu_slope,
+    samples=reals,
+)
+def silu(xp: Any, input: Any, /) -> Any:
+    """``input * sigmoid(input)``."""
+    require_kind(xp, input, "fc", "silu")
+    return xp.divide(input, xp.add(xp.exp(xp.negative(input)), 1.0))
+
+
+def _mish_slope(xp: Any, input: Any) -> Any:
+    # The derivative of log1p(exp(input)) would be inf / inf for large input.
+    gate = xp.tanh(xp.logaddexp(input, 0.0))
+    rise = xp.multiply(extra(xp, "sigmoid", input), xp.subtract(1.0, xp.square(gate)))
+    return xp.add(gate, xp.multiply(input, rise))
+
+
+@op(
+    node="MishBackward0",
+    d=_mish_slope,
+    samples=reals,
+)
+def mish(xp: Any, input: Any, /) -> Any:
+    """``input * tanh(softplus(input))``."""
+    require_kind(xp, input, "f", "mish")
+    return xp.multiply(input, xp.tanh(xp.log1p(xp.exp(input))))
+
+
+def _approximations(make: Make) -> Iterator[Sample]:
+    for approximate in ("none", "tanh"):
+        for shape in ((2, 3), (), (0, 2)):
+            yield Sample(make(*shape), approximate=approximate)
+
+
+def _gelu_slope(xp: Any, input: Any, approximate: str) -> Any:
+    if approximate == "none":
+        density = xp.multiply(xp.exp(xp.multiply(xp.square(input), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
+        return xp.add(_normal_share(xp, input), xp.multiply(input, density))
+    bend = xp.tanh(_gelu_argument(xp, input))
+    rise = xp.multiply(xp.add(xp.multiply(xp.square(input), 3 * 0.044715), 1.0), math.sqrt(2.0 / math.pi))
+    rise = xp.multiply(xp.multiply(rise, xp.subtract(1.0, xp.square(bend))), input)
+    return xp.multiply(xp.add(xp.add(bend, 1.0), rise), 0.5)
+
+
+@op(
+    node="GeluBackward0",
+    d=_gelu_slope,
+    samples=_approximations,
+)
+def gelu(xp: Any, input: Any, /, *, approximate: str = "none") -> Any:
+    """``input`` times the share of a normal distribution that lies below it.
+
+    ``approximate="tanh"`` takes a cheaper formula, which is off by up to 0.0005.
+
+    Raises:
+        RuntimeError: another ``approximate``.
+    """
+    require_kind(xp, input, "f", "gelu")
+    if approximate == "none":
+        return xp.multiply(input, _normal_share(xp, input))
+    if approximate != "tanh":
+        raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}")
+    return xp.multiply(xp.multiply(input, 0.5), xp.add(xp.tanh(_gelu_argument(xp, input)), 1.0))
+
+
+def _softplus_samples(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape))
+    yield Sample(make(2, 3), beta=2.0)
+    yield Sample(make(2, 3, low=-2.0, high=1.0), beta=1.0, threshold=0.1)
+
+
+@op(node="SoftplusBackward0", samples=_softplus_samples)
+def softplus(xp: Any, input: Any, /, beta: float = 1, threshold: float = 20) -> Any:
+    """``log(1 + exp(beta * input)) / beta``, and ``input`` itself where ``beta * input`` is above ``threshold``."""
+    require_kind(xp, input, "f", "softplus")
+    scaled = input if beta == 1 else xp.multiply(input, beta)
+    smooth = xp.log1p(xp.exp(scaled))
+    return xp.where(xp.greater(scaled, threshold), input, smooth if beta == 1 else xp.divide(smooth, beta))
+
+
+@softplus.vjp("input")
+def softplus_vjp_input(xp: Any, g: Any, input: Any, beta: float, threshold: float) -> Any:
+    scaled = input if beta == 1 else xp.multiply(input, beta)
+    return xp.where(xp.greater(scaled, threshold), g, xp.multiply(g, extra(xp, "sigmoid", scaled)))
+
+
+def _exponential_units(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape, away_from=0.0))
+        yield Sample(make(*shape, away_from=0.0), alpha=0.5, scale=1.5, input_scale=2.0)
+
+
+@op(node="EluBackward0", samples=_exponential_units)
+def elu_unit(xp: Any, input: Any, /, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
+    """``scale`` times ``input`` where that is positive, else times ``alpha * (exp(input_scale * input) - 1)``."""
+    require_kind(xp, input, "f", "elu")
+    return _elu(xp, input, alpha, scale, input_scale)
+
+
+@elu_unit.vjp("input")
+def elu_unit_vjp_input(xp: Any, g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    return _elu_vjp(xp, g, input, alpha, scale, input_scale)
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``input`` where that is positive, else ``alpha * (exp(input) - 1)``."""
+    return elu_unit(input, alpha=alpha)  # type: ignore[no-any-return]
+
+
+def elu_(self: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place :func:`elu`."""
+    return elu_unit.inplace(self, alpha=alpha)
+
+
+def selu(input: Tensor) -> Tensor:
+    """:func:`elu` with the scales that keep mean and variance of a deep network."""
+    return elu_unit(input, alpha=_SELU_ALPHA, scale=_SELU_SCALE)  # type: ignore[no-any-return]
+
+
+def selu_(self: Tensor) -> Tensor:
+    """In-place :func:`selu`."""
+    return elu_unit.inplace(self, alpha=_SELU_ALPHA, scale=_SELU_SCALE)
+
+
+@op(node="CeluBackward0", samples=unary(away_from=0.0))
+def celu(xp: Any, input: Any, /, alpha: float = 1.0) -> Any:
+    """``input`` where that is positive, else ``alpha * (exp(input / alpha) - 1)``.
+
+    Raises:
+        RuntimeError: ``alpha`` is 0.
+    """
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    require_kind(xp, input, "f", "celu")
+    return _elu(xp, input, alpha, 1.0, 1.0 / alpha)
+
+
+@celu.vjp("input")
+def celu_vjp_input(xp: Any, g: Any, input: Any, alpha: float) -> Any:
+    return _elu_vjp(xp, g, input, alpha, 1.0, 1.0 / alpha)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``input / (1 + |input|)``."""
+    return arithmetic.true_divide(input, arithmetic.add(elementwise.abs(input), 1))  # type: ignore[no-any-return]
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """``input - tanh(input)``."""
+    return arithmetic.sub(input, elementwise.tanh(input))  # type: ignore[no-any-return]
+
+
+# Gates
+
+
+def _halves(make: Make) -> Iterator[Sample]:
+    yield Sample(make(2, 6), dim=1)
+    yield Sample(make(4, 3), dim=0)
+    yield Sample(make(2), dim=0)
+    yield Sample(make(0, 2), dim=1)
+
+
+@op(node="GluBackward0", samples=_halves)
+def gated_half(xp: Any, input: Any, /, *, dim: int) -> Any:
+    """:func:`glu` along a dimension counted from the front."""
+    require_kind(xp, input, "f", "glu")
+    value, gate = _two_halves(xp, input, dim)
+    return xp.multiply(value, extra(xp, "sigmoid", gate))
+
+
+@gated_half.vjp("input")
+def gated_half_vjp_input(xp: Any, g: Any, input: Any, dim: int) -> Any:
+    value, gate = _two_halves(xp, input, dim)
+    opening = extra(xp, "sigmoid", gate)
+    slope = xp.multiply(xp.multiply(value, opening), xp.subtract(1.0, opening))
+    return xp.concat((xp.multiply(g, opening), xp.multiply(g, slope)), axis=dim)
+
+
+@numpy_names
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half of ``input`` along ``dim``, times the sigmoid of the second half.
+
+    Raises:
+        RuntimeError: ``input`` has no dimension, or an odd number of elements along ``dim``.
+    """
+    input = as_tensor(input, "glu")
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    at = normalize_dim(dim, input.ndim)
+    if input.shape[at] % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {input.shape[at]}")
+    return gated_half(input, dim=at)  # type: ignore[no-any-return]
+
+
+# Helpers
+
+
+def _normal_share(xp: Any, x: Any) -> Any:
+    """The normal distribution function."""
+    return xp.multiply(xp.add(extra(xp, "erf", xp.multiply(x, math.sqrt(0.5))), 1.0), 0.5)
+
+
+def _gelu_argument(xp: Any, x: Any) -> Any:
+    cubic = xp.multiply(xp.add(xp.multiply(xp.square(x), 0.044715), 1.0), x)
+    return xp.multiply(cubic, math.sqrt(2.0 / math.pi))
+
+
+def _elu(xp: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    # Of the two parts one is zero.
+    low = xp.multiply(xp.expm1(_scaled(xp, xp.minimum(x, 0.0), input_scale)), alpha * scale)
+    return xp.add(low, _scaled(xp, xp.maximum(x, 0.0), scale))
+
+
+def _elu_vjp(xp: Any, g: Any, x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    # The exponential of large x is infinite: it must not be computed, not even to be masked.
+    slope = xp.multiply(xp.exp(_scaled(xp, xp.minimum(x, 0.0), input_scale)), alpha * scale * input_scale)
+    return xp.where(xp.less_equal(x, 0.0), xp.multiply(g, slope), _scaled(xp, g, scale))
+
+
+def _scaled(xp: Any, x: Any, factor: float) -> Any:
+    return x if factor == 1.0 else xp.multiply(x, factor)
+
+
+def _two_halves(xp: Any, x: Any, dim: int) -> tuple[Any, Any]:
+    half = x.shape[dim] // 2
+    before = (slice(None),) * dim
+    return xp.getitem(x, (*before, slice(None, half))), xp.getitem(x, (*before, slice(half, None)))

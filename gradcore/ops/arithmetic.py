@@ -1,0 +1,867 @@
+"""Arithmetic: what the operators ``+ - * / // % **`` do, element by element, and their combinations.
+
+``elementwise.py`` has the elementary functions, ``comparison.py`` what gives truth values.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gradcore import dtypes
+from gradcore.op import conj, is_operand, is_tensor, op, standard
+from gradcore.ops._numeric import extra, kind_of, number_or_none, of_truth_values, refuse_zero, require_kind
+from gradcore.ops._operands import as_tensor
+from gradcore.testing.samples import Make, Sample, pairs, reals, unary
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = [
+    "add",
+    "addcdiv",
+    "addcmul",
+    "div",
+    "divide",
+    "floor_divide",
+    "fmod",
+    "lerp",
+    "mul",
+    "multiply",
+    "neg",
+    "negative",
+    "positive",
+    "pow",
+    "reciprocal",
+    "remainder",
+    "rsub",
+    "square",
+    "sub",
+    "subtract",
+    "true_divide",
+]
+
+# Sums and products
+
+
+def _scaled_pairs(make: Make) -> Iterator[Sample]:
+    yield from pairs(make)
+    yield Sample(make(2, 3), make(3), alpha=2.5)
+
+
+def _with_numbers(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape), 1.5)
+
+
+@op(node="AddBackward0", promote="arithmetic", linear=True, standard="add", samples=_scaled_pairs)
+def add(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
+    """``input + alpha * other``, element by element."""
+    if alpha != 1:
+        other = _scaled(xp, other, alpha)
+    try:
+        return xp.add(input, other)
+    except TypeError:  # the standard has no sums of truth values
+        return of_truth_values(xp, xp.logical_or, input, other)
+
+
+@add.vjp("input")
+def add_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@add.vjp("other")
+def add_vjp_other(xp: Any, g: Any, alpha: complex) -> Any:
+    return g if alpha == 1 else xp.multiply(g, alpha.conjugate())
+
+
+@op(node="SubBackward0", promote="arithmetic", linear=True, standard="subtract", samples=_scaled_pairs)
+def sub(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
+    """``input - alpha * other``, element by element."""
+    if alpha != 1:
+        other = _scaled(xp, other, alpha)
+    try:
+        return xp.subtract(input, other)
+    except TypeError as e:
+        raise _no_difference() from e
+
+
+@sub.vjp("input")
+def sub_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@sub.vjp("other")
+def sub_vjp_other(xp: Any, g: Any, alpha: complex) -> Any:
+    return xp.negative(g) if alpha == 1 else xp.multiply(g, -alpha.conjugate())
+
+
+@op(node="RsubBackward0", promote="arithmetic", linear=True, samples=_scaled_pairs)
+def rsub_tensor(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
+    """``other - alpha * input`` of two tensors."""
+    return _subtract_from(xp, other, input, alpha)
+
+
+@rsub_tensor.vjp("other")
+def rsub_tensor_vjp_other(xp: Any, g: Any) -> Any:
+    return g
+
+
+@rsub_tensor.vjp("input")
+def rsub_tensor_vjp_input(xp: Any, g: Any, alpha: complex) -> Any:
+    return xp.negative(g) if alpha == 1 else xp.multiply(g, -alpha.conjugate())
+
+
+@op(node="RsubBackward1", promote="arithmetic", samples=_with_numbers)
+def rsub_number(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
+    """``other - alpha * input`` for a number ``other``."""
+    return _subtract_from(xp, other, input, alpha)
+
+
+@rsub_number.vjp("input")
+def rsub_number_vjp_input(xp: Any, g: Any, alpha: complex) -> Any:
+    return xp.negative(g) if alpha == 1 else xp.multiply(g, -alpha.conjugate())
+
+
+def rsub(input: Tensor, other: Any, *, alpha: complex = 1) -> Tensor:
+    """``other - alpha * input``, element by element."""
+    function = rsub_tensor if is_tensor(other) else rsub_number
+    return function(input, other, alpha=alpha)  # type: ignore[no-any-return]
+
+
+@op(node="MulBackward0", promote="arithmetic", multilinear=True, standard="multiply", samples=pairs)
+def mul(xp: Any, input: Any, other: Any, /) -> Any:
+    """``input * other``, element by element."""
+    try:
+        return xp.multiply(input, other)
+    except TypeError:
+        return of_truth_values(xp, xp.logical_and, input, other)
+
+
+@mul.vjp("input")
+def mul_vjp_input(xp: Any, g: Any, other: Any) -> Any:
+    return xp.multiply(g, conj(xp, other))
+
+
+@mul.vjp("other")
+def mul_vjp_other(xp: Any, g: Any, input: Any) -> Any:
+    return xp.multiply(g, conj(xp, input))
+
+
+def _linear_combinations(make: Make) -> Iterator[Sample]:
+    for a, b, c in (((2, 3), (2, 3), (2, 3)), ((2, 3), (3,), (2, 1)), ((), (2,), ()), ((0, 2), (2,), (1, 2))):
+        yield Sample(make(*a), make(*b), make(*c, away_from=0.0))
+        yield Sample(make(*a), make(*b), make(*c, away_from=0.0), value=-1.5)
+
+
+@op(node="AddcmulBackward0", promote="arithmetic", samples=_linear_combinations)
+def addcmul(xp: Any, input: Any, tensor1: Any, tensor2: Any, /, *, value: complex = 1) -> Any:
+    """``input + value * tensor1 * tensor2``, element by element."""
+    kind = require_kind(xp, input, "iufc", "addcmul")
+    product = xp.multiply(tensor1, tensor2)
+    return xp.add(input, product if value == 1 else xp.multiply(product, int(value.real) if kind in "iu" else value))
+
+
+@addcmul.vjp("input")
+def addcmul_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@addcmul.vjp("tensor1")
+def addcmul_vjp_tensor1(xp: Any, g: Any, tensor2: Any, value: complex) -> Any:
+    return xp.multiply(g, conj(xp, tensor2 if value == 1 else xp.multiply(tensor2, value)))
+
+
+@addcmul.vjp("tensor2")
+def addcmul_vjp_tensor2(xp: Any, g: Any, tensor1: Any, value: complex) -> Any:
+    return xp.multiply(g, conj(xp, tensor1 if value == 1 else xp.multiply(tensor1, value)))
+
+
+@op(node="AddcdivBackward0", promote="arithmetic", samples=_linear_combinations)
+def addcdiv(xp: Any, input: Any, tensor1: Any, tensor2: Any, /, *, value: complex = 1) -> Any:
+    """``input + value * tensor1 / tensor2``, element by element.
+
+    Raises:
+        RuntimeError: all are integers.
+    """
+    if kind_of(xp, input) not in "fc":
+        raise RuntimeError(
+            "Integer division with addcdiv is not supported: cast the tensors to a floating point dtype, or write it "
+            "with div and its rounding_mode"
+        )
+    quotient = xp.divide(tensor1, tensor2)
+    return xp.add(input, quotient if value == 1 else xp.multiply(quotient, value))
+
+
+@addcdiv.vjp("input")
+def addcdiv_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@addcdiv.vjp("tensor1")
+def addcdiv_vjp_tensor1(xp: Any, g: Any, tensor2: Any, value: complex) -> Any:
+    return xp.multiply(g, conj(xp, xp.divide(value, tensor2)))
+
+
+@addcdiv.vjp("tensor2")
+def addcdiv_vjp_tensor2(xp: Any, g: Any, tensor1: Any, tensor2: Any, value: complex) -> Any:
+    factor = xp.divide(xp.divide(xp.multiply(tensor1, -value), tensor2), tensor2)
+    return xp.multiply(g, conj(xp, factor))
+
+
+def _interpolations(make: Make) -> Iterator[Sample]:
+    for a, b in (((2, 3), (2, 3)), ((2, 1), (3,)), ((), ()), ((0, 2), (2,))):
+        for weight in (0.25, 0.75):
+            yield Sample(make(*a), make(*b), weight=weight)
+
+
+@op(node="LerpBackward0", promote="same", samples=_interpolations)
+def lerp_number(xp: Any, input: Any, end: Any, /, *, weight: complex) -> Any:
+    """``input + weight * (end - input)`` for a number ``weight``."""
+    require_kind(xp, input, "fc", "lerp")
+    way = xp.subtract(end, input)
+    # From the nearer end, so that both ends are reached exactly.
+    if abs(weight) < 0.5:
+        return xp.add(input, xp.multiply(way, weight))
+    return xp.subtract(end, xp.multiply(way, 1 - weight))
+
+
+@lerp_number.vjp("input")
+def lerp_number_vjp_input(xp: Any, g: Any, weight: complex) -> Any:
+    return xp.multiply(g, (1 - weight).conjugate())
+
+
+@lerp_number.vjp("end")
+def lerp_number_vjp_end(xp: Any, g: Any, weight: complex) -> Any:
+    return xp.multiply(g, weight.conjugate())
+
+
+def _weighted_interpolations(make: Make) -> Iterator[Sample]:
+    for a, b, w in (((2, 3), (2, 3), (2, 3)), ((2, 1), (3,), (2, 3)), ((), (), (2,)), ((0, 2), (2,), ())):
+        yield Sample(make(*a), make(*b), make(*w, low=0.0, high=1.0))
+
+
+@op(node="LerpBackward1", promote="same", samples=_weighted_interpolations)
+def lerp_tensor(xp: Any, input: Any, end: Any, weight: Any, /) -> Any:
+    """``input + weight * (end - input)`` for a tensor ``weight``."""
+    require_kind(xp, input, "fc", "lerp")
+    way = xp.subtract(end, input)
+    return xp.where(
+        xp.less(xp.abs(weight), 0.5),
+        xp.add(input, xp.multiply(way, weight)),
+        xp.subtract(end, xp.multiply(way, xp.subtract(1.0, weight))),
+    )
+
+
+@lerp_tensor.vjp("input")
+def lerp_tensor_vjp_input(xp: Any, g: Any, weight: Any) -> Any:
+    return xp.multiply(g, conj(xp, xp.subtract(1.0, weight)))
+
+
+@lerp_tensor.vjp("end")
+def lerp_tensor_vjp_end(xp: Any, g: Any, weight: Any) -> Any:
+    return xp.multiply(g, conj(xp, weight))
+
+
+@lerp_tensor.vjp("weight")
+def lerp_tensor_vjp_weight(xp: Any, g: Any, input: Any, end: Any) -> Any:
+    return xp.multiply(g, conj(xp, xp.subtract(end, input)))
+
+
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """``input + weight * (end - input)``, element by element; ``weight`` is a number or a tensor.
+
+    Raises:
+        RuntimeError: the tensors do not have one dtype; a 0-d ``weight`` may have another.
+    """
+    number = number_or_none(weight)
+    if number is not None:
+        return lerp_number(input, end, weight=number)  # type: ignore[no-any-return]
+    weight = as_tensor(weight, "lerp", "weight", 3)
+    if weight.ndim == 0 and weight.is_floating_point():
+        weight = weight.to(input.dtype)
+    return lerp_tensor(input, end, weight)  # type: ignore[no-any-return]
+
+
+def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """In-place :func:`lerp`."""
+    number = number_or_none(weight)
+    if number is not None:
+        return lerp_number.inplace(self, end, weight=number)
+    if weight.ndim == 0 and weight.is_floating_point():
+        weight = weight.to(self.dtype)
+    return lerp_tensor.inplace(self, end, weight)
+
+
+@op(node="NegBackward0", linear=True, standard="negative", samples=reals)
+def neg(xp: Any, input: Any, /) -> Any:
+    """``-input``.
+
+    Raises:
+        RuntimeError: ``input`` holds truth values.
+    """
+    try:
+        return xp.negative(input)
+    except TypeError as e:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. To invert a mask, use the `~` operator or "
+            "logical_not()"
+        ) from e
+
+
+@neg.vjp("input")
+def neg_vjp_input(xp: Any, g: Any) -> Any:
+    return xp.negative(g)
+
+
+@standard("positive")
+def positive(input: Tensor) -> Tensor:
+    """``+input``: the very tensor.
+
+    Raises:
+        RuntimeError: ``input`` holds truth values.
+    """
+    if input.dtype == dtypes.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported. Cast it to an integer dtype first")
+    return input
+
+
+# Quotients and remainders
+
+
+@op(node="DivBackward0", promote="float", standard="divide", samples=pairs)
+def true_divide(xp: Any, input: Any, other: Any, /) -> Any:
+    """``input / other``, element by element; integers give the default dtype."""
+    return xp.divide(input, other)
+
+
+@true_divide.vjp("input")
+def true_divide_vjp_input(xp: Any, g: Any, other: Any) -> Any:
+    return xp.divide(g, conj(xp, other))
+
+
+@true_divide.vjp("other")
+def true_divide_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
+    factor = xp.divide(xp.divide(input, other), other)
+    return xp.multiply(xp.negative(g), conj(xp, factor))
+
+
+def _quotients(make: Make) -> Iterator[Sample]:
+    for mode in ("floor", "trunc"):
+        yield Sample(
+            make.of([[3.5, -3.5], [7.25, -0.5]], requires_grad=True),
+            make.of([2.0, -2.0], requires_grad=True),
+            rounding_mode=mode,
+        )
+        yield Sample(make.of(3.5, requires_grad=True), make.of([2.0, -3.0], requires_grad=True), rounding_mode=mode)
+        yield Sample(make(0, 2), make(2), rounding_mode=mode)
+
+
+@op(node="DivBackward2", promote="arithmetic", samples=_quotients)
+def divide_rounded(xp: Any, input: Any, other: Any, /, *, rounding_mode: str) -> Any:
+    """The quotient rounded down (``"floor"``) or towards zero (``"trunc"``); its gradient is zero."""
+    if rounding_mode == "floor":
+        return _floor_divide(xp, input, other)
+    array = input if hasattr(input, "dtype") else other
+    kind = require_kind(xp, array, "iuf", "div_trunc")
+    if kind == "f":
+        return xp.trunc(xp.divide(input, other))
+    quotient = _floor_divide(xp, input, other)
+    if kind == "u":
+        return quotient
+    inexact = xp.not_equal(xp.remainder(input, other), 0)
+    opposite = xp.not_equal(xp.less(input, 0), xp.less(other, 0))
+    return xp.where(xp.logical_and(inexact, opposite), xp.add(quotient, 1), quotient)
+
+
+@divide_rounded.vjp("input", "other")
+def divide_rounded_vjp(xp: Any, g: Any) -> Any:
+    return xp.zeros_like(g)
+
+
+def div(input: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other``, element by element.
+
+    ``rounding_mode="floor"`` rounds the quotient down, ``"trunc"`` towards zero; integers stay integers then.
+
+    Raises:
+        RuntimeError: another ``rounding_mode``; integers divided by zero with one.
+    """
+    if rounding_mode is None:
+        return true_divide(input, other)  # type: ignore[no-any-return]
+    if rounding_mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}"
+        )
+    return divide_rounded(input, other, rounding_mode=rounding_mode)  # type: ignore[no-any-return]
+
+
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """In-place :func:`div`."""
+    if rounding_mode is None:
+        return true_divide.inplace(self, other)
+    if rounding_mode not in ("floor", "trunc"):
+        div(self, other, rounding_mode=rounding_mode)
+    return divide_rounded.inplace(self, other, rounding_mode=rounding_mode)
+
+
+@standard("floor_divide")
+def floor_quotient(input: Tensor, other: Any) -> Tensor:
+    """``input // other`` with its gradient, zero: what rules use."""
+    return divide_rounded(input, other, rounding_mode="floor")  # type: ignore[no-any-return]
+
+
+def _whole_quotients(make: Make) -> Iterator[Sample]:
+    # Its gradient is an error, so gradients are not checked: no float64.
+    yield Sample(make.of([[3.5, -3.5], [7.25, -0.5]], "float32", requires_grad=True), make.of([2.0, -2.0], "float32"))
+    yield Sample(make.of(7.0, "float32"), make(0, 2, dtype="float32"))
+
+
+@op(node="NotImplemented", promote="arithmetic", samples=_whole_quotients)
+def floor_divide(xp: Any, input: Any, other: Any, /) -> Any:
+    """``input // other``, the quotient rounded down. It has no gradient; ``div(rounding_mode="floor")`` has one: zero.
+
+    Raises:
+        RuntimeError: integers divided by zero.
+    """
+    return _floor_divide(xp, input, other)
+
+
+@floor_divide.vjp("input", "other")
+def floor_divide_vjp(xp: Any, g: Any) -> Any:
+    raise _not_differentiable("floor_divide", 'use div(rounding_mode="floor"), the gradient of which is zero')
+
+
+def _remainders(make: Make) -> Iterator[Sample]:
+    for values in ([[3.5, -3.5, 0.75], [7.25, -0.5, -6.5]], -3.25):
+        for divisor in (2.0, -2.0):
+            yield Sample(make.of(values, requires_grad=True), divisor)
+    yield Sample(make(0, 2), 2.0)
+
+
+def _remainders_of_pairs(make: Make) -> Iterator[Sample]:
+    a = make.of([[3.5, -3.5, 0.75], [7.25, -0.5, -6.5]], requires_grad=True)
+    yield Sample(a, make.of([[2.0, 2.0, -2.0], [-3.0, -3.0, 1.5]], requires_grad=True))
+    yield Sample(a, make.of([2.0, -2.0, 4.0], requires_grad=True))
+    yield Sample(a, make.of(2.5, requires_grad=True))
+    yield Sample(make.of(2.75, requires_grad=True), make.of([2.0, -2.0, 4.0], requires_grad=True))
+    yield Sample(make(0, 2), make(2, away_from=0.0))
+
+
+@op(node="RemainderBackward0", promote="arithmetic", samples=_remainders)
+def remainder_number(xp: Any, input: Any, other: Any, /) -> Any:
+    """``input % other`` for a number ``other``."""
+    return _remainder(xp, input, other)
+
+
+@remainder_number.vjp("input")
+def remainder_number_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@op(node="RemainderBackward1", promote="arithmetic", samples=_remainders_of_pairs)
+def remainder_tensor(xp: Any, input: Any, other: Any, /) -> Any:
+    """``input % other`` of two tensors."""
+    return _remainder(xp, input, other)
+
+
+@remainder_tensor.vjp("input")
+def remainder_tensor_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@remainder_tensor.vjp("other")
+def remainder_tensor_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
+    return xp.multiply(xp.negative(g), xp.floor_divide(input, other))
+
+
+def _remainders_of_numbers(make: Make) -> Iterator[Sample]:
+    yield Sample(make.of([[2.0, -2.0], [3.0, 0.75]], "float32", requires_grad=True), 7.5)
+
+
+@op(node="NotImplemented", promote="arithmetic", samples=_remainders_of_numbers)
+def remainder_of_number(xp: Any, input: Any, other: Any, /) -> Any:
+    """``other % input`` for a number ``other``, which has no gradient."""
+    return _remainder(xp, other, input)
+
+
+@remainder_of_number.vjp("input")
+def remainder_of_number_vjp_input(xp: Any, g: Any) -> Any:
+    raise _not_differentiable("remainder of a number by a tensor", "make a tensor of the number")
+
+
+@standard("remainder")
+def remainder(input: Any, other: Any) -> Tensor:
+    """``input % other``, which has the sign of ``other``, as in Python.
+
+    Raises:
+        RuntimeError: integers divided by zero.
+    """
+    if is_tensor(other):
+        function = remainder_tensor if is_tensor(input) else _reflected_remainder
+    else:
+        function = remainder_number
+    return function(input, other)
+
+
+def remainder_(self: Tensor, other: Any) -> Tensor:
+    """In-place :func:`remainder`."""
+    return (remainder_tensor if is_tensor(other) else remainder_number).inplace(self, other)
+
+
+def _reflected_remainder(input: Any, other: Tensor) -> Tensor:
+    if number_or_none(input) is not None:
+        return remainder_of_number(other, input)  # type: ignore[no-any-return]
+    return remainder_tensor(input, other)  # type: ignore[no-any-return]
+
+
+@op(node="FmodBackward0", promote="arithmetic", samples=_remainders)
+def fmod_number(xp: Any, input: Any, other: Any, /) -> Any:
+    """:func:`fmod` by a number."""
+    return _fmod(xp, input, other)
+
+
+@fmod_number.vjp("input")
+def fmod_number_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@op(node="FmodBackward1", promote="arithmetic", samples=_remainders_of_pairs)
+def fmod_tensor(xp: Any, input: Any, other: Any, /) -> Any:
+    """:func:`fmod` of two tensors."""
+    return _fmod(xp, input, other)
+
+
+@fmod_tensor.vjp("input")
+def fmod_tensor_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@fmod_tensor.vjp("other")
+def fmod_tensor_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
+    return xp.multiply(xp.negative(g), xp.trunc(xp.divide(input, other)))
+
+
+@standard("fmod")
+def fmod(input: Tensor, other: Any) -> Tensor:
+    """The remainder of ``input / other`` that has the sign of ``input``, as in C.
+
+    Raises:
+        RuntimeError: integers divided by zero.
+    """
+    return (fmod_tensor if is_tensor(other) else fmod_number)(input, other)  # type: ignore[no-any-return]
+
+
+def fmod_(self: Tensor, other: Any) -> Tensor:
+    """In-place :func:`fmod`."""
+    return (fmod_tensor if is_tensor(other) else fmod_number).inplace(self, other)
+
+
+@op(node="ReciprocalBackward0", promote="float", standard="reciprocal", samples=unary(away_from=0.0))
+def reciprocal(xp: Any, input: Any, /) -> Any:
+    """``1 / input``."""
+    return xp.reciprocal(input)
+
+
+@reciprocal.vjp("input")
+def reciprocal_vjp_input(xp: Any, g: Any, out: Any) -> Any:
+    return xp.multiply(xp.negative(g), conj(xp, xp.square(out)))
+
+
+# Powers
+
+
+def _powers_by_number(make: Make) -> Iterator[Sample]:
+    for exponent in (2, 3, 1, 0, 4.0, -1, -2):
+        yield Sample(make(2, 3, away_from=0.0), exponent=exponent)
+    for exponent in (0.5, -0.5, 2.5, -1.5):
+        yield Sample(make(3, low=0.3, high=2.0), exponent=exponent)
+    yield Sample(make(), exponent=3)
+    yield Sample(make(0, 2), exponent=2)
+
+
+@op(node="PowBackward0", samples=_powers_by_number)
+def pow_number(xp: Any, input: Any, /, *, exponent: complex) -> Any:
+    """``input ** exponent`` for a number ``exponent``."""
+    kind = kind_of(xp, input)
+    if kind not in "fc":
+        exact = not isinstance(exponent, (float, complex))
+        if exact and kind != "b":
+            return _integer_power(xp, input, exponent)
+        input = xp.astype(input, dtypes.int64 if exact else dtypes.get_default_dtype())
+        if exact:
+            return _integer_power(xp, input, exponent)
+    if isinstance(exponent, complex):
+        input = xp.astype(input, dtypes.complex_of(xp.np_dtype(input.dtype)))
+    return xp.positive(input) if exponent == 1 else _power(xp, input, exponent)
+
+
+@pow_number.vjp("input")
+def pow_number_vjp_input(xp: Any, g: Any, input: Any, exponent: complex) -> Any:
+    if exponent == 0:
+        return xp.zeros_like(g)
+    if isinstance(exponent, complex):
+        input = xp.astype(input, g.dtype)
+    return xp.multiply(g, conj(xp, xp.multiply(_power(xp, input, exponent - 1), exponent)))
+
+
+def _powers_of_pairs(make: Make) -> Iterator[Sample]:
+    for a, b in (((2, 3), (2, 3)), ((2, 1), (3,)), ((), (2,)), ((2, 3), ()), ((0, 2), (2,))):
+        yield Sample(make(*a, low=0.3, high=2.0), make(*b))
+
+
+@op(node="PowBackward1", promote="arithmetic", samples=_powers_of_pairs)
+def pow_tensor(xp: Any, input: Any, exponent: Any, /) -> Any:
+    """``input ** exponent`` of two tensors."""
+    kind = require_kind(xp, exponent, "iufc", "pow")
+    return xp.pow(input, exponent) if kind in "fc" else _integer_power(xp, input, exponent)
+
+
+@pow_tensor.vjp("input")
+def pow_tensor_vjp_input(xp: Any, g: Any, input: Any, exponent: Any) -> Any:
+    factor = xp.multiply(exponent, xp.pow(input, xp.subtract(exponent, 1.0)))
+    return xp.where(xp.equal(exponent, 0.0), 0.0, xp.multiply(g, conj(xp, factor)))
+
+
+@pow_tensor.vjp("exponent")
+def pow_tensor_vjp_exponent(xp: Any, g: Any, input: Any, exponent: Any, out: Any) -> Any:
+    # 0 ** x is constant for x >= 0.
+    constant = xp.logical_and(xp.equal(input, 0.0), xp.greater_equal(xp.real(exponent), 0.0))
+    return xp.multiply(g, xp.where(constant, 0.0, conj(xp, xp.multiply(out, xp.log(input)))))
+
+
+def _powers_of_numbers(make: Make) -> Iterator[Sample]:
+    for base in (2, 0.5, 1):
+        yield Sample(make(2, 3), base=base)
+    yield Sample(make(), base=2.5)
+    yield Sample(make(0, 2), base=2.0)
+
+
+@op(node="PowBackward2", samples=_powers_of_numbers)
+def pow_of_number(xp: Any, exponent: Any, /, *, base: complex) -> Any:
+    """``base ** exponent`` for a number ``base``."""
+    kind = kind_of(xp, exponent)
+    if kind not in "fc":
+        exact = not isinstance(base, (float, complex))
+        if exact and kind != "b":
+            return _integer_power(xp, xp.asarray(base, dtype=exponent.dtype), exponent)
+        exponent = xp.astype(exponent, dtypes.int64 if exact else dtypes.get_default_dtype())
+        if exact:
+            return _integer_power(xp, xp.asarray(base, dtype=exponent.dtype), exponent)
+    if isinstance(base, complex):
+        exponent = xp.astype(exponent, dtypes.complex_of(xp.np_dtype(exponent.dtype)))
+    return xp.pow(float(base) if isinstance(base, int) else base, exponent)
+
+
+@pow_of_number.vjp("exponent")
+def pow_of_number_vjp_exponent(xp: Any, g: Any, exponent: Any, out: Any, base: complex) -> Any:
+    if base == 0:
+        slope = xp.where(xp.greater_equal(xp.real(exponent), 0.0), 0.0, xp.multiply(out, -math.inf))
+    else:
+        slope = xp.multiply(out, _log_of_number(base, complex_result=kind_of(xp, out) == "c"))
+    return xp.multiply(g, conj(xp, slope))
+
+
+@standard("pow")
+def pow(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent``, element by element; one of the two may be a number.
+
+    Raises:
+        RuntimeError: integers to a negative number.
+    """
+    number = number_or_none(exponent)
+    if number is not None:
+        if not is_tensor(input):
+            input = as_tensor(input, "pow")
+        return pow_number(input, exponent=+number)  # type: ignore[no-any-return]
+    number = number_or_none(input)
+    if number is not None:
+        return pow_of_number(exponent, base=+number)  # type: ignore[no-any-return]
+    return pow_tensor(input, exponent)  # type: ignore[no-any-return]
+
+
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """In-place :func:`pow`."""
+    number = number_or_none(exponent)
+    return pow_tensor.inplace(self, exponent) if number is None else pow_number.inplace(self, exponent=+number)
+
+
+@standard("square")
+def square(input: Tensor) -> Tensor:
+    """``input ** 2``."""
+    return pow_number(input, exponent=2)  # type: ignore[no-any-return]
+
+
+def square_(self: Tensor) -> Tensor:
+    """In-place :func:`square`."""
+    return pow_number.inplace(self, exponent=2)
+
+
+# Other names
+
+multiply, subtract, divide, negative = mul, sub, div, neg
+
+
+# Operators whose operation depends on the operands
+
+
+def rsub_operator(self: Tensor, other: Any) -> Any:
+    """``other - self``."""
+    return NotImplemented if _foreign_left(other) else rsub(self, other)
+
+
+def rtruediv_operator(self: Tensor, other: Any) -> Any:
+    """``other / self``, as PyTorch records it: the reciprocal, times ``other``."""
+    return NotImplemented if _foreign_left(other) else mul(reciprocal(self), other)
+
+
+def rfloordiv_operator(self: Tensor, other: Any) -> Any:
+    """``other // self``."""
+    return NotImplemented if _foreign_left(other) else floor_divide(other, self)
+
+
+def mod_operator(self: Tensor, other: Any) -> Any:
+    """``self % other``."""
+    return remainder(self, other) if is_operand(other) else NotImplemented
+
+
+def rmod_operator(self: Tensor, other: Any) -> Any:
+    """``other % self``."""
+    return NotImplemented if _foreign_left(other) else remainder(other, self)
+
+
+def pow_operator(self: Tensor, other: Any) -> Any:
+    """``self ** other``."""
+    return pow(self, other) if is_operand(other) else NotImplemented
+
+
+def rpow_operator(self: Tensor, other: Any) -> Any:
+    """``other ** self``."""
+    return NotImplemented if _foreign_left(other) else pow(other, self)
+
+
+def radd_operator(self: Tensor, other: Any) -> Any:
+    """``other + self``."""
+    if other.__class__ is float or other.__class__ is int:
+        return add(self, other)
+    return NotImplemented if _foreign_left(other) else add(self, other)
+
+
+def rmul_operator(self: Tensor, other: Any) -> Any:
+    """``other * self``."""
+    if other.__class__ is float or other.__class__ is int:
+        return mul(self, other)
+    return NotImplemented if _foreign_left(other) else mul(self, other)
+
+
+# Helpers
+
+
+def _foreign_left(other: Any) -> bool:
+    """Whether ``other``, to the left of a tensor, is no operand: anything but numbers and 0-d arrays.
+
+    ``np.ones(2) * tensor`` raises, as in PyTorch: which library would compute depends on the order otherwise.
+    """
+    return not is_operand(other) or bool(getattr(other, "ndim", 0))
+
+
+def _scaled(xp: Any, other: Any, alpha: complex) -> Any:
+    """``alpha * other`` in the dtype of ``other``."""
+    if not hasattr(other, "dtype"):
+        return other * alpha
+    kind = kind_of(xp, other)
+    if kind != "c" and isinstance(alpha, complex):
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    if kind not in "fc" and isinstance(alpha, float):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if kind == "b":
+        return other if alpha else xp.logical_and(other, False)
+    try:
+        return xp.multiply(other, alpha)
+    except OverflowError as e:
+        raise RuntimeError(
+            f"alpha={alpha} cannot be converted to {dtypes.dtype_name(xp.np_dtype(other.dtype))} without overflow"
+        ) from e
+
+
+def _subtract_from(xp: Any, minuend: Any, x: Any, alpha: complex) -> Any:
+    if alpha != 1:
+        x = _scaled(xp, x, alpha)
+    try:
+        return xp.subtract(minuend, x)
+    except TypeError as e:
+        raise _no_difference() from e
+
+
+def _no_difference() -> RuntimeError:
+    return RuntimeError(
+        "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` operator or logical_xor()"
+    )
+
+
+def _not_differentiable(name: str, advice: str) -> RuntimeError:
+    return RuntimeError(f"derivative for aten::{name} is not implemented: {advice}, or detach() the operands")
+
+
+def _floor_divide(xp: Any, x: Any, y: Any) -> Any:
+    if require_kind(xp, x if hasattr(x, "dtype") else y, "iuf", "div_floor") != "f":
+        refuse_zero(xp, y, "division")
+    return xp.floor_divide(x, y)
+
+
+def _remainder(xp: Any, x: Any, y: Any) -> Any:
+    if require_kind(xp, x if hasattr(x, "dtype") else y, "iuf", "remainder") != "f":
+        refuse_zero(xp, y, "remainder")
+    return xp.remainder(x, y)
+
+
+def _fmod(xp: Any, x: Any, y: Any) -> Any:
+    if require_kind(xp, x if hasattr(x, "dtype") else y, "iuf", "fmod") != "f":
+        refuse_zero(xp, y, "fmod")
+    return extra(xp, "fmod", x, y)
+
+
+def _power(xp: Any, x: Any, exponent: complex) -> Any:
+    """``x ** exponent``, by what is faster than the general power; ``x`` itself for 1."""
+    if exponent == 2:
+        return xp.square(x)
+    if exponent == 1:
+        return x
+    if exponent == 3:
+        return xp.multiply(xp.square(x), x)
+    if exponent == 0.5:
+        return xp.sqrt(x)
+    if exponent == -0.5:
+        return extra(xp, "rsqrt", x)
+    if exponent == -1:
+        return xp.reciprocal(x)
+    if exponent == -2:
+        return xp.reciprocal(xp.square(x))
+    return xp.pow(x, exponent)
+
+
+def _integer_power(xp: Any, x: Any, exponent: Any) -> Any:
+    """A power of integers; a tensor of exponents may be negative, and what is no integer then is 0."""
+    if not hasattr(exponent, "dtype"):
+        if exponent < 0:
+            raise RuntimeError(
+                "Integers to negative integer powers are not allowed. Cast the tensor to a floating point dtype first"
+            )
+        return xp.pow(x, xp.asarray(exponent, dtype=x.dtype))
+    if kind_of(xp, exponent) == "u":
+        return xp.pow(x, exponent)
+    power = xp.pow(x, xp.maximum(exponent, 0))
+    odd = xp.not_equal(xp.remainder(exponent, 2), 0)
+    inverse = xp.where(
+        xp.equal(x, 1), 1, xp.where(xp.equal(x, -1), xp.where(odd, xp.negative(xp.ones_like(x)), 1), xp.zeros_like(x))
+    )
+    return xp.where(xp.less(exponent, 0), inverse, power)
+
+
+def _log_of_number(base: complex, complex_result: bool) -> complex:
+    if complex_result:
+        return cmath.log(base)
+    assert not isinstance(base, complex)
+    return math.log(base) if base > 0 else math.nan

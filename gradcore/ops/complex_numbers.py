@@ -1,0 +1,139 @@
+"""Complex numbers: their parts, conjugates, angles and directions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcore import dtypes
+from gradcore.op import is_tensor, op, standard
+from gradcore.ops._numeric import kind_of
+from gradcore.ops._operands import as_tensor
+from gradcore.testing.samples import Make, Sample
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = ["angle", "conj", "imag", "real", "sgn"]
+
+_COMPLEX = np.dtype(np.complex128)
+
+
+def _complex_numbers(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape, dtype=_COMPLEX))
+
+
+def _numbers(make: Make) -> Iterator[Sample]:
+    yield Sample(make(2, 3, away_from=0.0))
+    yield Sample(make())
+    yield Sample(make(0, 2))
+    yield from _complex_numbers(make)
+
+
+@op(node="SelectBackward0", view=True, linear=True, samples=_complex_numbers)
+def real_part(xp: Any, input: Any, /) -> Any:
+    """The real parts of complex numbers, a view of them."""
+    return xp.real(input)
+
+
+@real_part.vjp("input")
+def real_part_vjp_input(xp: Any, g: Any) -> Any:
+    return g
+
+
+@op(node="SelectBackward0", view=True, linear=True, samples=_complex_numbers)
+def imaginary_part(xp: Any, input: Any, /) -> Any:
+    """The imaginary parts of complex numbers, a view of them."""
+    return xp.imag(input)
+
+
+@imaginary_part.vjp("input")
+def imaginary_part_vjp_input(xp: Any, g: Any) -> Any:
+    return xp.multiply(_as_complex(xp, g), 1j)
+
+
+@standard("real")
+def real(input: Tensor) -> Tensor:
+    """The real part; a view of complex ``input``, and the very tensor where it is real."""
+    return real_part(input) if input.is_complex() else input
+
+
+@standard("imag")
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part, a view.
+
+    Raises:
+        RuntimeError: ``input`` is not complex.
+    """
+    if not input.is_complex():
+        raise RuntimeError(
+            "imag is not implemented for tensors with non-complex dtypes, but this one has "
+            f"{dtypes.dtype_name(input.dtype)}"
+        )
+    return imaginary_part(input)  # type: ignore[no-any-return]
+
+
+@op(node="ConjBackward0", linear=True, samples=_complex_numbers)
+def conjugate(xp: Any, input: Any, /) -> Any:
+    """The conjugates of complex numbers."""
+    return xp.conj(input)
+
+
+@conjugate.vjp("input")
+def conjugate_vjp_input(xp: Any, g: Any) -> Any:
+    return xp.conj(g)
+
+
+@standard("conj")
+def conj(input: Any) -> Tensor:
+    """The complex conjugate; the very tensor where it is real."""
+    if not is_tensor(input):  # a number beside a tensor, as an operation saved it
+        input = as_tensor(input, "conj")
+    return conjugate(input) if input.is_complex() else input  # type: ignore[no-any-return]
+
+
+@op(node="AngleBackward0", promote="float", samples=_numbers)
+def angle(xp: Any, input: Any, /) -> Any:
+    """The angle of a complex number, in (-pi, pi]; 0 or pi for real ones."""
+    if kind_of(xp, input) == "c":
+        return xp.atan2(xp.imag(input), xp.real(input))
+    return xp.where(xp.isnan(input), input, xp.where(xp.less(input, 0), math.pi, xp.zeros_like(input)))
+
+
+@angle.vjp("input")
+def angle_vjp_input(xp: Any, g: Any, input: Any) -> Any:
+    if kind_of(xp, input) != "c":
+        return xp.zeros_like(g)
+    squared = xp.square(xp.abs(input))
+    turned = xp.divide(xp.multiply(input, 1j), xp.where(xp.equal(squared, 0.0), 1.0, squared))
+    return xp.multiply(g, turned)
+
+
+@op(node="SgnBackward0", standard="sign", samples=_numbers)
+def sgn(xp: Any, input: Any, /) -> Any:
+    """``input / |input|``, and 0 at 0: the direction of a complex number, the sign of a real one."""
+    kind = kind_of(xp, input)
+    if kind == "b":
+        return xp.astype(input, dtypes.bool_, copy=True)
+    found = xp.sign(input)
+    return xp.where(xp.isnan(input), 0.0, found) if kind == "f" else found
+
+
+@sgn.vjp("input")
+def sgn_vjp_input(xp: Any, g: Any, input: Any, out: Any) -> Any:
+    if kind_of(xp, input) != "c":
+        return xp.zeros_like(g)
+    # What turns the number, without what lengthens it.
+    size = xp.abs(input)
+    along = xp.real(xp.multiply(g, xp.conj(out)))
+    across = xp.divide(xp.subtract(g, xp.multiply(out, along)), xp.where(xp.equal(size, 0.0), 1.0, size))
+    return xp.where(xp.equal(size, 0.0), 0.0, across)
+
+
+def _as_complex(xp: Any, x: Any) -> Any:
+    dtype = xp.np_dtype(x.dtype)
+    return x if dtype.kind == "c" else xp.astype(x, dtypes.complex_of(dtype))

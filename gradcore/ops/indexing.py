@@ -1,0 +1,573 @@
+"""``x[...]`` and ``x[...] = value``.
+
+Integers, slices, ``None`` and ``...`` give views, one after the other, as if each had been asked for alone. Index tensors
+and masks are applied to what those leave, all at once, and give a copy. So an integer beside an index tensor does not
+count as one, which is PyTorch's rule and not NumPy's.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from gradcore import dtypes
+from gradcore.device import device_of
+from gradcore.op import is_tensor, op, standard
+from gradcore.ops import creation
+from gradcore.ops._dims import normalize_dim
+from gradcore.ops._operands import as_tensor
+from gradcore.ops.assignment import copy_, fill_value, filled
+from gradcore.ops.cast import cast, to_device
+from gradcore.ops.shape import ALL, alias, insert_dim, reshape
+from gradcore.spelling import numpy_names
+from gradcore.testing.samples import Make, Sample
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = ["index_put", "narrow", "select"]
+
+
+class Place(int):
+    """Stands in an index for the index tensor of that number."""
+
+    __slots__ = ()
+
+
+# One integer, one slice.
+
+
+def _selections(make: Make) -> Iterator[Sample]:
+    for shape, dim, index in (((3,), 0, 1), ((2, 3), 1, -1), ((2, 3, 2), -1, 0), ((2, 0), 0, 1)):
+        yield Sample(make(*shape), dim=dim, index=index)
+
+
+@op(node="SelectBackward0", view=True, linear=True, samples=_selections)
+def select(xp: Any, input: Any, /, dim: int, index: int) -> Any:
+    """The part of ``input`` at one position of a dimension, without that dimension."""
+    shape = input.shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = normalize_dim(dim, len(shape))
+    if not -shape[dim] <= index < shape[dim]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    return xp.getitem(input, along(dim, index))
+
+
+@select.vjp("input")
+def select_vjp(xp: Any, g: Any, input_shape: Any, dim: int, index: int) -> Any:
+    return xp.scatter_add(g, along(dim if dim >= 0 else dim + len(input_shape), index), input_shape)
+
+
+def _slices(make: Make) -> Iterator[Sample]:
+    for shape, dim, bounds in (((4,), 0, (1, 3, 1)), ((2, 5), 1, (0, 5, 2)), ((3, 2), 0, (1, 1, 1)), ((2, 3), 0, (0, 2, 1))):
+        yield Sample(make(*shape), dim=dim, start=bounds[0], stop=bounds[1], step=bounds[2])
+
+
+@op(node="SliceBackward0", view=True, linear=True, samples=_slices)
+def slice_along(xp: Any, input: Any, /, dim: int, start: int, stop: int, step: int) -> Any:
+    """``input[start:stop:step]`` along a dimension; all numbers counted from the front."""
+    return xp.getitem(input, along(dim, slice(start, stop, step)))
+
+
+@slice_along.vjp("input")
+def slice_along_vjp(xp: Any, g: Any, input_shape: Any, dim: int, start: int, stop: int, step: int) -> Any:
+    return xp.scatter_add(g, along(dim, slice(start, stop, step)), input_shape)
+
+
+def along(dim: int, at: Any) -> tuple[Any, ...]:
+    """The index that applies ``at`` to one dimension. With ``...``, since NumPy would copy a single element."""
+    return (ALL,) * dim + (at, ...)
+
+
+@numpy_names
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """The ``length`` positions of a dimension from ``start`` on; a view.
+
+    Raises:
+        RuntimeError: the dimension has fewer.
+        IndexError: ``start`` lies outside.
+    """
+    input = as_tensor(input, "narrow")
+    shape = input._data.shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, but got {length}.")
+    dim = normalize_dim(dim, len(shape))
+    size, start = shape[dim], operator.index(start)
+    if not -size <= start <= size:
+        raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
+    start = start + size if start < 0 else start
+    if start + length > size:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return slice_along(input, dim, start, start + length, 1)  # type: ignore[no-any-return]
+
+
+# Index tensors and masks.
+
+
+def _index_tensors(make: Make) -> Iterator[Sample]:
+    def mask(*shape: int) -> Any:
+        return make.of(np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0, np.dtype(np.bool_))
+
+    first, second = Place(0), Place(1)
+    yield Sample(make(3), make.of([0, 2, 2], np.dtype(np.int64)), at=(first,))
+    yield Sample(make(3, 2), make.of([[0, -1], [1, 1]], np.dtype(np.int64)), at=(first,))
+    yield Sample(make(2, 3), make.of([1, 0], np.dtype(np.int64)), at=(ALL, first))
+    yield Sample(make(2, 3, 2), make.ints(3, high=2), make.ints(2, 1, high=2), at=(first, ALL, second))
+    yield Sample(make(2, 3), mask(2, 3), at=(first,))
+    yield Sample(make(2, 3), mask(3), at=(ALL, first))
+    yield Sample(make(3, 2), make.ints(0, high=1), at=(first,))
+
+
+@op(node="IndexBackward0", samples=_index_tensors)
+def index(xp: Any, input: Any, /, *indices: Any, at: tuple[Any, ...]) -> Any:
+    """``input[at]``, with index tensors at the places that ``at`` keeps for them."""
+    return xp.getitem(input, _with_indices(at, indices))
+
+
+@index.vjp("input")
+def index_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, at: tuple[Any, ...]) -> Any:
+    return xp.scatter_add(g, _with_indices(at, indices), tuple(input_shape))
+
+
+def _sums_at_indices(make: Make) -> Iterator[Sample]:
+    place = (Place(0),)
+    yield Sample(make(3), make.of([0, 2, 2], np.dtype(np.int64)), at=place, shape=(4,))
+    yield Sample(make(2, 2), make.of([1, 0], np.dtype(np.int64)), at=place, shape=(3, 2))
+    yield Sample(make(2), make.of([True, False, True], np.dtype(np.bool_)), at=place, shape=(3,))
+
+
+@op(node="IndexPutBackward0", samples=_sums_at_indices)
+def index_adjoint(xp: Any, values: Any, /, *indices: Any, at: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """Zeros to which ``values`` are added at ``at``: the adjoint of :func:`index`."""
+    return xp.scatter_add(values, _with_indices(at, indices), shape)
+
+
+@index_adjoint.vjp("values")
+def index_adjoint_vjp(xp: Any, g: Any, indices: Any, at: tuple[Any, ...]) -> Any:
+    return xp.getitem(g, _with_indices(at, indices))
+
+
+def _values_at_indices(make: Make) -> Iterator[Sample]:
+    at = (Place(0),)
+    indices = make.of([2, 0], np.dtype(np.int64))
+    yield Sample(make(3, 2), make(2, 2), indices, at=at, accumulate=False)
+    yield Sample(make(3, 2), make(2), indices, at=at, accumulate=False)
+    yield Sample(make(3, 2), make(1, 2), make.of([1, 1], np.dtype(np.int64)), at=at, accumulate=True)
+    yield Sample(make(2, 3), make(2), indices, at=(ALL, *at), accumulate=False)
+    yield Sample(make(3, 2), make(), make.of([True, False, True], np.dtype(np.bool_)), at=at, accumulate=False)
+
+
+@op(node="IndexPutBackward0", samples=_values_at_indices)
+def values_put(xp: Any, input: Any, values: Any, /, *indices: Any, at: tuple[Any, ...], accumulate: bool) -> Any:
+    """``input`` with ``values`` written, or added, at ``at``."""
+    where = _with_indices(at, indices)
+    if accumulate:
+        return xp.add(input, xp.scatter_add(values, where, input.shape))
+    out = xp.copy(input)
+    xp.setitem(out, where, values)
+    return out
+
+
+@values_put.into
+def values_put_into(xp: Any, input: Any, values: Any, *indices: Any, at: tuple[Any, ...], accumulate: bool) -> None:
+    where = _with_indices(at, indices)
+    if accumulate:
+        xp.setitem(input, ..., xp.add(input, xp.scatter_add(values, where, input.shape)))
+    else:
+        xp.setitem(input, where, values)
+
+
+@values_put.vjp("input")
+def values_put_vjp_input(xp: Any, g: Any, indices: Any, at: tuple[Any, ...], accumulate: bool) -> Any:
+    if accumulate:
+        return g
+    if len(at) == 1 and xp.np_dtype(indices[0].dtype).kind == "b":
+        mask = indices[0]
+        return xp.where(xp.reshape(mask, mask.shape + (1,) * (len(g.shape) - len(mask.shape))), 0.0, g)
+    where = _with_indices(at, indices)
+    written = xp.scatter_add(xp.ones(xp.getitem(g, where).shape, dtype=xp.float64), where, tuple(g.shape))
+    return xp.where(written > 0, 0.0, g)
+
+
+@values_put.vjp("values")
+def values_put_vjp_values(xp: Any, g: Any, indices: Any, at: tuple[Any, ...]) -> Any:
+    return xp.getitem(g, _with_indices(at, indices))
+
+
+def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
+    """``input`` with ``values`` written at ``[indices]``; ``accumulate`` adds them, at repeated indices all of them.
+
+    Raises:
+        IndexError: an index is out of range.
+        RuntimeError: ``values`` do not broadcast to what is indexed, or have another dtype than ``input``.
+    """
+    found = _parse_put(as_tensor(input, "index_put"), indices)
+    return _put(values_put, found, values, accumulate)
+
+
+def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
+    """Write ``values`` at ``[indices]`` of this tensor; ``accumulate`` adds them."""
+    return _put(values_put.inplace, _parse_put(self, indices), values, accumulate)
+
+
+# Indexing by any combination.
+
+
+def getitem(input: Tensor, at: Any) -> Tensor:
+    """``input[at]``: a view for integers, slices, ``None`` and ``...``; a copy where index tensors or masks take part.
+
+    Raises:
+        IndexError: too many indices, one out of range, or something that is no index.
+        ValueError: a slice with a step that is not positive.
+    """
+    kind = at.__class__
+    if kind is int:
+        shape = input._data.shape
+        if not shape or not -shape[0] <= at < shape[0]:
+            _refuse_integer(at, shape, 0)
+        return select(input, 0, at)  # type: ignore[no-any-return]
+    if kind is slice:
+        shape = input._data.shape
+        if not shape:
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+        return slice_along(input, 0, *_bounds(at, shape[0]))  # type: ignore[no-any-return]
+    found = _parse(input, at if kind is tuple else _as_tuple(at))
+    if found.indices:
+        try:
+            return index(found.rest, *found.indices, at=found.at)  # type: ignore[no-any-return]
+        except IndexError as e:
+            raise _in_torch_terms(e) from None
+    return alias(input) if found.rest is input else found.rest  # type: ignore[no-any-return]
+
+
+def setitem(self: Tensor, at: Any, value: Any) -> None:
+    """``self[at] = value``, in place; ``value`` is a number, a tensor or an array that broadcasts to what is indexed.
+
+    Raises:
+        IndexError: as for reading.
+        RuntimeError: the tensor may not be written to, or ``value`` does not broadcast.
+        TypeError: ``value`` is none of these.
+    """
+    kind = at.__class__
+    if kind is bool:
+        if at:
+            _assign(insert_dim(self, 0), value)
+        return
+    if kind is int or kind is slice:
+        _assign(getitem(self, at) if kind is int or not _is_full(at, self) else self, value)
+        return
+    found = _parse(self, at if kind is tuple else _as_tuple(at))
+    if found.indices:
+        _put(values_put.inplace, found, value, False)
+    else:
+        _assign(found.rest, value)
+
+
+class _Parsed(NamedTuple):
+    """An index taken apart: the view that its basic parts make, and what is to be applied to that view."""
+
+    rest: Tensor
+    indices: tuple[Tensor, ...]
+    at: tuple[Any, ...]
+
+
+def _parse(input: Tensor, items: Sequence[Any]) -> _Parsed:
+    items = [_item(input, i) for i in items]
+    ndim = len(input._data.shape)
+    specified = sum([_dims_taken(i) for i in items])
+    if specified > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}: {specified} given")
+    if sum([i is Ellipsis for i in items]) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    rest = input
+    indices: list[Tensor] = []
+    at: list[Any] = []
+    dim = covered = 0  # dimensions of ``rest``: where we are, and for how many ``at`` has an entry
+    for i in items:
+        kind = i.__class__
+        if kind is int:
+            shape = rest._data.shape
+            if not -shape[dim] <= i < shape[dim]:
+                _refuse_integer(i, shape, dim)
+            rest = select(rest, dim, i)
+        elif kind is slice:
+            size = rest._data.shape[dim]
+            bounds = _bounds(i, size)
+            if bounds != (0, size, 1):
+                rest = slice_along(rest, dim, *bounds)
+            dim += 1
+        elif i is Ellipsis:
+            dim += ndim - specified
+        elif i is None:
+            rest = insert_dim(rest, dim)
+            dim += 1
+        else:
+            if not i._data.shape:
+                # A single bool puts in a dimension, of size 1 or 0.
+                rest = insert_dim(rest, dim)
+                i = reshape(i, (1,))
+            at += [ALL] * (dim - covered)
+            at.append(Place(len(indices)))
+            indices.append(i)
+            dim += _dims_taken(i)
+            covered = dim
+            if i.dtype == dtypes.bool_:
+                _check_mask(i._data.shape, rest._data.shape, dim - i.ndim)
+    return _Parsed(rest, tuple(indices), tuple(at))
+
+
+def _item(input: Tensor, i: Any) -> Any:
+    """One part of an index as an int, a slice, ``None``, ``...`` or an index tensor on the device of ``input``."""
+    kind = i.__class__
+    if kind is int or kind is slice or i is None or i is Ellipsis:
+        return i
+    if isinstance(i, (bool, np.bool_)):
+        return creation.tensor(bool(i), device=input._device)
+    if isinstance(i, np.integer):
+        return int(i)
+    if isinstance(i, (str, float, complex)):
+        _refuse_item(i)
+    if isinstance(i, (list, tuple, range)):
+        i = creation.tensor(i, dtype=None if len(i) else dtypes.int64, device=input._device)
+    elif not is_tensor(i):
+        if device_of(i) is None:
+            try:
+                return operator.index(i)
+            except TypeError:
+                _refuse_item(i)
+        # A copy: what is written to the array later must not reach the gradient.
+        i = creation.tensor(i)
+    dtype = i.dtype
+    if dtypes.category(dtype) > 1:
+        raise IndexError(
+            "tensors used as indices must be long, int, byte or bool tensors, but got one of dtype "
+            f"{dtypes.dtype_name(dtype)}"
+        )
+    if i._device is not input._device and i._device.type == "cpu":
+        i = to_device(i, input._device)
+    if dtype == dtypes.uint8:
+        warnings.warn(
+            "indexing with dtype gradcore.uint8 is now deprecated, please use a dtype gradcore.bool instead.",
+            UserWarning,
+            stacklevel=4,
+        )
+        return cast(i, dtypes.bool_)
+    if not i._data.shape and dtype != dtypes.bool_:
+        return i.item()
+    return i
+
+
+def _dims_taken(item: Any) -> int:
+    """How many dimensions of the indexed tensor a part of the index stands for."""
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if is_tensor(item) and item.dtype == dtypes.bool_ else 1
+
+
+def _as_tuple(at: Any) -> tuple[Any, ...]:
+    """The parts of an index that is no tuple. A list with a sequence or a slice in it is taken for one, as in PyTorch."""
+    if isinstance(at, list) and len(at) < 32 and any(
+        x is None or x is Ellipsis or isinstance(x, (slice, list, tuple, range)) or is_tensor(x) for x in at
+    ):
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq], "
+            "or x[gradcore.tensor(seq)] for an index tensor",
+            UserWarning,
+            stacklevel=3,
+        )
+        return tuple(at)
+    return (at,)
+
+
+def _bounds(at: slice, size: int) -> tuple[int, int, int]:
+    """A slice as start, stop and step, counted from the front; an empty one stops where it starts."""
+    start, stop, step = at.indices(size)
+    if step < 1:
+        raise ValueError(f"step must be greater than zero, but got {step}: use flip() to reverse a dimension")
+    return start, stop if stop > start else start, step
+
+
+def _is_full(at: slice, input: Tensor) -> bool:
+    return bool(input._data.shape) and _bounds(at, input._data.shape[0]) == (0, input._data.shape[0], 1)
+
+
+def _with_indices(at: tuple[Any, ...], indices: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple([indices[i] if i.__class__ is Place else i for i in at])
+
+
+def _check_mask(mask: Any, shape: Any, dim: int) -> None:
+    for i, (n, m) in enumerate(zip(mask, shape[dim:], strict=False)):
+        if n != m:
+            raise IndexError(
+                f"The shape of the mask {list(mask)} at index {i} does not match the shape of the indexed tensor "
+                f"{list(shape)} at index {dim + i}"
+            )
+
+
+def _refuse_integer(at: int, shape: Any, dim: int) -> None:
+    if not shape:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+        )
+    raise IndexError(f"index {at} is out of bounds for dimension {dim} with size {shape[dim]}")
+
+
+def _refuse_item(i: Any) -> None:
+    kind = TypeError if isinstance(i, str) else IndexError
+    raise kind(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+        f"{type(i).__name__})"
+    )
+
+
+# Assigning.
+
+
+def _assign(target: Tensor, value: Any) -> None:
+    """Write a number or a tensor that broadcasts to the shape of ``target``."""
+    value = _assignable(target, value)
+    if not is_tensor(value) or (value.ndim == 0 and value._device is target._device and value.dtype == target.dtype):
+        filled.inplace(target, value)
+    else:
+        copy_(target, _without_leading_ones(value, target.ndim))
+
+
+def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
+    """Run :func:`values_put`, or its in-place twin."""
+    target = found.rest
+    values = _assignable(target, values)
+    if is_tensor(values):
+        if values.dtype != target.dtype:
+            raise RuntimeError(
+                "Index put requires the source and destination dtypes match, got "
+                f"{dtypes.scalar_type_name(target.dtype)} for the destination and "
+                f"{dtypes.scalar_type_name(values.dtype)} for the source."
+            )
+        taken = sum([_dims_taken(i) for i in found.indices])
+        put_in = max([1 if i.dtype == dtypes.bool_ else i.ndim for i in found.indices])
+        values = _without_leading_ones(values, target.ndim - taken + put_in)
+    elif accumulate:
+        values = creation.tensor(values, dtype=target.dtype, device=target._device)
+    try:
+        return write(target, values, *found.indices, at=found.at, accumulate=accumulate)  # type: ignore[no-any-return]
+    except IndexError as e:
+        raise _in_torch_terms(e) from None
+    except (TypeError, ValueError) as e:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(getattr(values, 'shape', ()))} cannot be broadcast to indexing "
+            f"result ({e})"
+        ) from None
+
+
+def _parse_put(target: Tensor, indices: Sequence[Any]) -> _Parsed:
+    """The index tensors of ``index_put``, where ``None`` stands for a whole dimension."""
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
+    items = [ALL if i is None else reshape(i, (1,)) if is_tensor(i) and i.ndim == 0 else i for i in indices]
+    found = _parse(target, items)
+    if not found.indices:
+        raise IndexError("index_put(): at least one index tensor must be given")
+    return found
+
+
+def _assignable(target: Tensor, value: Any) -> Any:
+    """What is assigned as a tensor, or as a Python number that the dtype of ``target`` can hold."""
+    if is_tensor(value):
+        return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float, complex)):
+        return fill_value(value, target.dtype)
+    if device_of(value) is None:
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a {dtypes.scalar_type_name(target.dtype)}Tensor: give a number, a "
+            "tensor or an array"
+        )
+    return cast(creation.as_tensor(value, device=target._device), target.dtype)
+
+
+def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
+    """``value`` with at most ``ndim`` dimensions, where those in front have size 1."""
+    shape = value._data.shape
+    extra = len(shape) - ndim
+    return reshape(value, shape[extra:]) if extra > 0 and shape[:extra] == (1,) * extra else value
+
+
+def _in_torch_terms(error: IndexError) -> IndexError:
+    """Array libraries check index tensors themselves; PyTorch says "dimension" where they say "axis"."""
+    return IndexError(str(error).replace("axis", "dimension"))
+
+
+# Indexing in derivative rules: by NumPy's rules, in one step.
+
+
+def _basic_indices(make: Make) -> Iterator[Sample]:
+    yield Sample(make(3, 2), at=(1, ...))
+    yield Sample(make(4), at=(slice(None, None, -1), ...))
+    yield Sample(make(2, 3), at=(..., slice(0, 2), None))
+    yield Sample(make(2), at=(0, ...))
+
+
+@op(node="SliceBackward0", view=True, linear=True, samples=_basic_indices)
+def getitem_basic(xp: Any, input: Any, /, at: tuple[Any, ...]) -> Any:
+    """``input[at]``, where ``at`` holds integers, slices (also backwards), ``None`` and ``...``."""
+    return xp.getitem(input, at)
+
+
+@getitem_basic.vjp("input")
+def getitem_basic_vjp(xp: Any, g: Any, input_shape: Any, at: tuple[Any, ...]) -> Any:
+    return xp.scatter_add(g, at, tuple(input_shape))
+
+
+def _basic_regions(make: Make) -> Iterator[Sample]:
+    yield Sample(make(2), at=(1, ...), shape=(3, 2))
+    yield Sample(make(2), at=(slice(0, 4, 2), ...), shape=(4,))
+    yield Sample(make(), at=(0, ...), shape=(2,))
+
+
+@op(node="SliceBackwardBackward0", linear=True, samples=_basic_regions)
+def getitem_basic_adjoint(xp: Any, values: Any, /, at: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
+    """Zeros of ``shape`` with ``values`` at ``[at]``."""
+    return xp.scatter_add(values, at, shape)
+
+
+@getitem_basic_adjoint.vjp("values")
+def getitem_basic_adjoint_vjp(xp: Any, g: Any, at: tuple[Any, ...]) -> Any:
+    return xp.getitem(g, at)
+
+
+@standard("getitem")
+def getitem_as_numpy(x: Tensor, at: Any, /) -> Tensor:
+    """``x[at]`` by NumPy's rules, for derivative rules."""
+    template, indices = _taken_apart(at)
+    if indices:
+        return index(x, *indices, at=template)  # type: ignore[no-any-return]
+    return getitem_basic(x, template if Ellipsis in template else (*template, ...))  # type: ignore[no-any-return]
+
+
+@standard("scatter_add")
+def scatter_add_as_numpy(values: Tensor, at: Any, shape: Sequence[int], /) -> Tensor:
+    """The adjoint of ``x[at]`` for ``x`` of a shape, for derivative rules."""
+    template, indices = _taken_apart(at)
+    if indices:
+        return index_adjoint(values, *indices, at=template, shape=tuple(shape))  # type: ignore[no-any-return]
+    return getitem_basic_adjoint(values, template, tuple(shape))  # type: ignore[no-any-return]
+
+
+def _taken_apart(at: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
+    template: list[Any] = []
+    indices: list[Tensor] = []
+    for i in at if isinstance(at, tuple) else (at,):
+        if is_tensor(i):
+            template.append(Place(len(indices)))
+            indices.append(i)
+        else:
+            template.append(i)
+    return tuple(template), indices

@@ -1,0 +1,686 @@
+"""Other shapes of the same elements: views that share the memory of their operand.
+
+Parts of a tensor (``select``, ``narrow``, ``x[...]``) are in ``indexing.py``; ``joining.py`` puts tensors together and
+takes them apart.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcore.op import op, standard
+from gradcore.ops._dims import normalize_dim, normalize_dims
+from gradcore.ops._operands import as_tensor
+from gradcore.spelling import numpy_names
+from gradcore.testing.samples import Make, Sample, reals
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = [
+    "adjoint",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "broadcast_shapes",
+    "broadcast_tensors",
+    "broadcast_to",
+    "flatten",
+    "moveaxis",
+    "movedim",
+    "permute",
+    "ravel",
+    "reshape",
+    "squeeze",
+    "swapaxes",
+    "swapdims",
+    "t",
+    "transpose",
+    "unflatten",
+    "unsqueeze",
+]
+
+ALL = slice(None)
+
+
+# One shape into another, element by element in row-major order.
+
+
+def _reshapes(make: Make) -> Iterator[Sample]:
+    for before, after in (((2, 3), (3, 2)), ((6,), (2, 3)), ((), (1, 1)), ((2, 0), (0,)), ((2, 1, 3), (2, 3))):
+        yield Sample(make(*before), shape=after)
+
+
+@op(node="ViewBackward0", view=True, linear=True, samples=_reshapes)
+def view_shape(xp: Any, input: Any, /, shape: tuple[int, ...]) -> Any:
+    """``input`` seen with another shape."""
+    return _seen(xp, input, shape)
+
+
+@op(node="ReshapeAliasBackward0", view=True, linear=True, samples=_reshapes)
+def reshape_alias(xp: Any, input: Any, /, shape: tuple[int, ...]) -> Any:
+    """``input``, which is not contiguous, seen with another shape that its strides allow."""
+    return _seen(xp, input, shape)
+
+
+@view_shape.vjp("input")
+@reshape_alias.vjp("input")
+def reshape_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
+    return xp.reshape(g, input_shape)
+
+
+@op(node="UnsafeViewBackward0", linear=True, samples=_reshapes)
+def reshape_copy(xp: Any, input: Any, /, shape: tuple[int, ...]) -> Any:
+    """A copy of ``input`` with another shape."""
+    out = xp.reshape(input, shape)
+    return xp.copy(out) if xp.may_overlap(out, input) else out
+
+
+@reshape_copy.vjp("input")
+def reshape_copy_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
+    return xp.reshape(g, input_shape)
+
+
+@op(node="AliasBackward0", view=True, linear=True, samples=reals)
+def alias(xp: Any, input: Any, /) -> Any:
+    """A view of all of ``input``."""
+    return xp.getitem(input, ...)
+
+
+@alias.vjp("input")
+def alias_vjp(xp: Any, g: Any) -> Any:
+    return g
+
+
+def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
+    """The same memory seen with another shape; one size may be -1: whatever makes up the number of elements.
+
+    Raises:
+        RuntimeError: the shape has another number of elements, or the strides of ``input`` do not allow it.
+        NotImplementedError: a dtype instead of a shape (the same bytes read as another type).
+    """
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (np.dtype, type))):
+        raise NotImplementedError("view(dtype), which reads the same bytes as another type, is not supported")
+    return view_shape(input, inferred(sizes("view", shape, "size", size), input._data.size))  # type: ignore[no-any-return]
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory seen with the shape of ``other``."""
+    return view(input, other.shape)
+
+
+@standard("reshape")
+def reshape(input: Tensor, *sizes_: Any, shape: Any = None, copy: bool | None = None) -> Tensor:
+    """The elements in another shape, in the same order; one size may be -1: whatever makes up their number.
+
+    A view of ``input`` where its strides allow that, else a copy.
+
+    Args:
+        copy: ``True`` for a copy in any case; ``False`` to raise where one is needed.
+
+    Raises:
+        RuntimeError: the shape has another number of elements.
+        ValueError: ``copy=False``, but there must be one.
+    """
+    input = as_tensor(input, "reshape")
+    to = inferred(sizes("reshape", sizes_, "shape", shape), input._data.size)
+    if copy:
+        return reshape_copy(input, to)  # type: ignore[no-any-return]
+    if input.is_contiguous():
+        return view_shape(input, to)  # type: ignore[no-any-return]
+    try:
+        return reshape_alias(input, to)  # type: ignore[no-any-return]
+    except RuntimeError:
+        if copy is False:
+            raise ValueError(
+                f"reshape(copy=False): the strides {input.stride()} of shape {list(input.shape)} do not allow a view of "
+                f"shape {list(to)}"
+            ) from None
+        return reshape_copy(input, to)  # type: ignore[no-any-return]
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The elements in the shape of ``other``."""
+    return reshape(input, other.shape)
+
+
+def ravel(input: Tensor) -> Tensor:
+    """The elements in one dimension."""
+    return reshape(input, (-1,))
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from ``start_dim`` to ``end_dim`` made into one; the very tensor if that is one already.
+
+    Raises:
+        RuntimeError: ``start_dim`` comes after ``end_dim``.
+    """
+    input = as_tensor(input, "flatten")
+    shape = input._data.shape
+    first, last = normalize_dim(start_dim, len(shape)), normalize_dim(end_dim, len(shape))
+    if first > last:
+        raise RuntimeError(
+            f"flatten() has invalid args: start_dim cannot come after end_dim, but got {start_dim} and {end_dim}"
+        )
+    if not shape:
+        return reshape(input, (1,))
+    if first == last:
+        return input
+    return reshape(input, (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension made into several; one of ``sizes`` may be -1.
+
+    Raises:
+        RuntimeError: the sizes do not multiply up to that of the dimension.
+    """
+    input = as_tensor(input, "unflatten")
+    shape = input._data.shape
+    dim = normalize_dim(dim, len(shape))
+    sizes = tuple(operator.index(n) for n in sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    try:
+        inner = inferred(sizes, shape[dim])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the "
+            "input tensor"
+        ) from None
+    return view_shape(input, (*shape[:dim], *inner, *shape[dim + 1 :]))  # type: ignore[no-any-return]
+
+
+@op(node="CloneBackward0", linear=True, standard="copy", samples=reals)
+def clone_contiguous(xp: Any, input: Any, /) -> Any:
+    """A row-major copy of ``input``."""
+    return xp.copy(input)
+
+
+@clone_contiguous.vjp("input")
+def clone_contiguous_vjp(xp: Any, g: Any) -> Any:
+    return g
+
+
+def contiguous(input: Tensor) -> Tensor:
+    """The elements in row-major order without gaps: the very tensor if they are so already, else a copy."""
+    return input if input.is_contiguous() else clone_contiguous(input)  # type: ignore[no-any-return]
+
+
+# The dimensions in another order.
+
+
+def _permutations(make: Make) -> Iterator[Sample]:
+    yield Sample(make(2, 3), dims=(1, 0))
+    yield Sample(make(2, 3, 4), dims=(2, 0, 1))
+    yield Sample(make(2, 0, 1), dims=(1, 2, 0))
+    yield Sample(make(), dims=())
+
+
+@op(node="PermuteBackward0", view=True, linear=True, samples=_permutations)
+def permute_to(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
+    """``out.shape[i] = input.shape[dims[i]]``."""
+    return xp.permute_dims(input, dims)
+
+
+@permute_to.vjp("input")
+def permute_to_vjp(xp: Any, g: Any, dims: tuple[int, ...]) -> Any:
+    return xp.permute_dims(g, tuple(sorted(range(len(dims)), key=dims.__getitem__)))
+
+
+def _transpositions(make: Make) -> Iterator[Sample]:
+    yield Sample(make(2, 3), dim0=0, dim1=1)
+    yield Sample(make(2, 3, 4), dim0=-1, dim1=0)
+    yield Sample(make(2, 0), dim0=1, dim1=1)
+    yield Sample(make(), dim0=0, dim1=-1)
+
+
+@op(node="TransposeBackward0", view=True, linear=True, samples=_transpositions)
+def transpose(xp: Any, input: Any, /, dim0: int, dim1: int) -> Any:
+    """``input`` with two of its dimensions exchanged."""
+    return xp.permute_dims(input, _exchanged(len(input.shape), dim0, dim1))
+
+
+@transpose.vjp("input")
+def transpose_vjp(xp: Any, g: Any, dim0: int, dim1: int) -> Any:
+    return xp.permute_dims(g, _exchanged(len(g.shape), dim0, dim1))
+
+
+def _matrices(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (3,), (), (0, 2)):
+        yield Sample(make(*shape))
+
+
+@op(node="TBackward0", view=True, linear=True, samples=_matrices)
+def t(xp: Any, input: Any, /) -> Any:
+    """The transpose of a matrix; tensors of fewer dimensions as they are."""
+    ndim = len(input.shape)
+    if ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any")
+    return xp.permute_dims(input, tuple(range(ndim))[::-1])
+
+
+@t.vjp("input")
+def t_vjp(xp: Any, g: Any) -> Any:
+    return xp.permute_dims(g, tuple(range(len(g.shape)))[::-1])
+
+
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
+    """The dimensions in another order: ``out.shape[i] = input.shape[dims[i]]``.
+
+    Raises:
+        RuntimeError: not every dimension is named, or one twice.
+    """
+    input = as_tensor(input, "permute")
+    given = sizes("permute", order, "dims", dims)
+    ndim = len(input._data.shape)
+    if len(given) != ndim:
+        raise RuntimeError(
+            "permute(): number of dimensions in the tensor input does not match the length of the desired ordering of "
+            f"dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(given)}"
+        )
+    found = tuple([normalize_dim(d, ndim) for d in given])
+    if len(set(found)) != ndim:
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, but got {list(given)}")
+    return permute_to(input, found)  # type: ignore[no-any-return]
+
+
+@standard("permute_dims")
+def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
+    """The standard's spelling of :func:`permute`."""
+    return permute(x, tuple(axes))
+
+
+@standard("matrix_transpose")
+def matrix_transpose(x: Tensor, /) -> Tensor:
+    """The last two dimensions exchanged, as ``x.mT``.
+
+    Raises:
+        RuntimeError: there are fewer than two.
+    """
+    return transpose(_matrix(x, "mT"), -2, -1)  # type: ignore[no-any-return]
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions exchanged, and conjugated where complex."""
+    input = as_tensor(input, "adjoint")
+    return _conjugate(transpose(_matrix(input, "adjoint()"), -2, -1))
+
+
+def conjugate_transpose(input: Tensor) -> Tensor:
+    """The conjugate transpose of a matrix, as ``x.H``."""
+    ndim = input.ndim
+    if ndim not in (0, 2):
+        more = " For batches of matrices, use tensor.mH" if ndim > 2 else ""
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{more}")
+    return _conjugate(transpose(input, -2, -1) if ndim else input)
+
+
+def batch_adjoint(input: Tensor) -> Tensor:
+    """The conjugate transpose of a batch of matrices, as ``x.mH``."""
+    return _conjugate(transpose(_matrix(input, "mH"), -2, -1))
+
+
+def reversed_dims(input: Tensor) -> Tensor:
+    """The dimensions in reverse order, as ``x.T``."""
+    if input.ndim > 2:
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated. Use `x.mT` to "
+            "transpose batches of matrices, or `x.permute(*range(x.ndim - 1, -1, -1))` to reverse the dimensions",
+            UserWarning,
+            stacklevel=2,
+        )
+    return permute_to(input, tuple(range(input.ndim))[::-1])  # type: ignore[no-any-return]
+
+
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged; another name of :func:`transpose`."""
+    return transpose(input, dim0, dim1)  # type: ignore[no-any-return]
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two dimensions exchanged; another name of :func:`transpose`."""
+    return transpose(input, axis0, axis1)  # type: ignore[no-any-return]
+
+
+@standard("moveaxis")
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """The dimensions ``source`` moved to the positions ``destination``; the others keep their order.
+
+    Raises:
+        RuntimeError: there are more of one than of the other, or one is named twice.
+    """
+    input = as_tensor(input, "movedim")
+    ndim = len(input._data.shape)
+    given = [tuple(d) if isinstance(d, (tuple, list)) else (d,) for d in (source, destination)]
+    if len(given[0]) != len(given[1]):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should contain the same number "
+            f"of dims as destination ({list(given[1])} dims)"
+        )
+    old, new = ([normalize_dim(d, ndim) for d in dims] for dims in given)
+    for name, dims in (("source", old), ("destination", new)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
+    if not ndim:
+        return alias(input)  # type: ignore[no-any-return]
+    order = [d for d in range(ndim) if d not in old]
+    for position, d in sorted(zip(new, old, strict=True)):
+        order.insert(position, d)
+    return permute_to(input, tuple(order))  # type: ignore[no-any-return]
+
+
+moveaxis = movedim
+
+
+# Dimensions of size 1.
+
+
+def _unsqueezed(make: Make) -> Iterator[Sample]:
+    for shape, dim in (((2, 3), 0), ((2, 3), -1), ((), 0), ((0, 2), 1)):
+        yield Sample(make(*shape), dim=dim)
+
+
+@op(node="UnsqueezeBackward0", view=True, linear=True, samples=_unsqueezed)
+def insert_dim(xp: Any, input: Any, /, dim: int) -> Any:
+    """A dimension of size 1 put in at position ``dim``."""
+    return xp.getitem(input, (ALL,) * normalize_dim(dim, len(input.shape) + 1) + (None, ...))
+
+
+@insert_dim.vjp("input")
+def insert_dim_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
+    return xp.reshape(g, input_shape)
+
+
+@numpy_names
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A dimension of size 1 put in at position ``dim``."""
+    return insert_dim(input, dim)  # type: ignore[no-any-return]
+
+
+def _with_ones(make: Make) -> Iterator[Sample]:
+    for shape in ((1, 2, 1, 3), (2, 3), (1, 1), (), (1, 0)):
+        yield Sample(make(*shape))
+
+
+@op(node="SqueezeBackward0", view=True, linear=True, samples=_with_ones)
+def squeeze_all(xp: Any, input: Any, /) -> Any:
+    """``input`` without its dimensions of size 1."""
+    return _without(xp, input, range(len(input.shape)))
+
+
+def _with_ones_at_a_dim(make: Make) -> Iterator[Sample]:
+    for shape, dim in (((1, 2, 1), 0), ((2, 3), 1), ((2, 1), -1), ((), 0)):
+        yield Sample(make(*shape), dim=dim)
+
+
+@op(node="SqueezeBackward1", view=True, linear=True, samples=_with_ones_at_a_dim)
+def squeeze_dim(xp: Any, input: Any, /, dim: int) -> Any:
+    """``input`` without one dimension, if that has size 1."""
+    return _without(xp, input, (dim,))
+
+
+def _with_ones_at_dims(make: Make) -> Iterator[Sample]:
+    for shape, dims in (((1, 2, 1), (0, 2)), ((1, 3), (0, 1)), ((1, 1), (1,)), ((2, 1), ())):
+        yield Sample(make(*shape), dims=dims)
+
+
+@op(node="SqueezeBackward2", view=True, linear=True, samples=_with_ones_at_dims)
+def squeeze_dims(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
+    """``input`` without those of some dimensions that have size 1."""
+    return _without(xp, input, dims)
+
+
+@squeeze_all.vjp("input")
+@squeeze_dim.vjp("input")
+@squeeze_dims.vjp("input")
+def squeeze_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
+    return xp.reshape(g, input_shape)
+
+
+@standard("squeeze")
+@numpy_names
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """``input`` without dimensions of size 1: all, or those of ``dim`` that have it."""
+    input = as_tensor(input, "squeeze")
+    if dim is None:
+        return squeeze_all(input)  # type: ignore[no-any-return]
+    ndim = len(input._data.shape)
+    if isinstance(dim, (tuple, list)):
+        return squeeze_dims(input, normalize_dims(dim, ndim))  # type: ignore[no-any-return]
+    return squeeze_dim(input, normalize_dim(dim, ndim))  # type: ignore[no-any-return, arg-type]
+
+
+@standard("expand_dims")
+def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
+    """The standard's spelling of :func:`unsqueeze`."""
+    return insert_dim(x, axis)  # type: ignore[no-any-return]
+
+
+# Dimensions repeated without copying.
+
+
+def _expansions(make: Make) -> Iterator[Sample]:
+    for shape, size in (((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 1), (4, 2, 3)), ((), (2,)), ((1, 2), (0, 2)), ((2,), (2,))):
+        yield Sample(make(*shape), size=size)
+
+
+@op(node="ExpandBackward0", view=True, linear=True, samples=_expansions)
+def expand_to(xp: Any, input: Any, /, size: tuple[int, ...]) -> Any:
+    """``input`` with its dimensions of size 1 repeated, all in the same memory."""
+    shape = input.shape
+    extra = len(size) - len(shape)
+    steps = [s if n == m else 0 for s, n, m in zip(xp.strides(input), shape, size[extra:], strict=True)]
+    return xp.as_strided(input, size, (0,) * extra + tuple(steps))
+
+
+@expand_to.vjp("input")
+def expand_to_vjp(xp: Any, g: Any) -> Any:
+    return g  # the engine sums what was repeated
+
+
+def expand(input: Tensor, *sizes_: Any, size: Any = None) -> Tensor:
+    """Dimensions of size 1 repeated, and new ones put in front, without copying; -1 leaves a dimension as it is.
+
+    Raises:
+        RuntimeError: a dimension of another size would change.
+    """
+    input = as_tensor(input, "expand")
+    given = sizes("expand", sizes_, "size", size)
+    shape = input._data.shape
+    extra = len(given) - len(shape)
+    if extra < 0:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(given)}) must be greater or equal to the number of dimensions in "
+            f"the tensor ({len(shape)}); got {list(given)} for {list(shape)}"
+        )
+    full: list[int] = []
+    for i, n in enumerate(given):
+        have = shape[i - extra] if i >= extra else 1
+        if n == -1:
+            if i < extra:
+                raise RuntimeError(
+                    "The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension "
+                    f"{i}: {list(given)} for {list(shape)}"
+                )
+            n = have
+        if n < 0 or (n != have and have != 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension "
+                f"{i}.  Target sizes: {list(given)}.  Tensor sizes: {list(shape)}"
+            )
+        full.append(n)
+    return expand_to(input, tuple(full))  # type: ignore[no-any-return]
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` expanded to the shape of ``other``."""
+    return expand(input, other.shape)
+
+
+@standard("broadcast_to")
+def broadcast_to(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """``input`` expanded to a shape."""
+    return expand(input, tuple(shape))
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that operands of these shapes broadcast to.
+
+    Raises:
+        RuntimeError: they do not.
+    """
+    from gradcore.size import Size
+
+    out: list[int] = []
+    for shape in shapes:
+        given = (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(n < 0 for n in given):
+            raise ValueError(f"Attempting to broadcast a dimension with negative length: {list(given)}")
+        out = [1] * (len(given) - len(out)) + out
+        for i in range(-len(given), 0):
+            if out[i] == 1:
+                out[i] = given[i]
+            elif given[i] not in (1, out[i]):
+                raise RuntimeError(
+                    f"The size of tensor a ({out[i]}) must match the size of tensor b ({given[i]}) at non-singleton "
+                    f"dimension {len(out) + i}: Shape mismatch, objects cannot be broadcast to a single shape"
+                )
+    return Size(out)
+
+
+@standard("broadcast_arrays")
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors expanded to the one shape that they broadcast to.
+
+    Raises:
+        RuntimeError: they do not broadcast.
+    """
+    given = list_of_tensors("broadcast_tensors", tensors)
+    shape = broadcast_shapes(*(x._data.shape for x in given))
+    return tuple([x if x._data.shape == shape else expand(x, shape) for x in given])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """0-d tensors as ones of one element; others as they are. Takes several, or a list of them."""
+    return _each(tensors, "atleast_1d", lambda x: x if x.ndim else reshape(x, (1,)))
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors of fewer than two dimensions as matrices of one row. Takes several, or a list of them."""
+
+    def matrix(x: Tensor) -> Tensor:
+        return reshape(x, (1, 1)) if x.ndim == 0 else unsqueeze(x, 0) if x.ndim == 1 else x
+
+    return _each(tensors, "atleast_2d", matrix)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors of fewer than three dimensions with dimensions of size 1 added. Takes several, or a list of them."""
+
+    def cube(x: Tensor) -> Tensor:
+        if x.ndim == 0:
+            return reshape(x, (1, 1, 1))
+        return unsqueeze(unsqueeze(x, 0), -1) if x.ndim == 1 else unsqueeze(x, -1) if x.ndim == 2 else x
+
+    return _each(tensors, "atleast_3d", cube)
+
+
+# Helpers, some of which the neighbouring files use.
+
+
+def _seen(xp: Any, input: Any, shape: tuple[int, ...]) -> Any:
+    seen = xp.view(input, shape)
+    if seen is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            f"contiguous subspaces): shape {list(input.shape)} with strides {list(xp.strides(input))}, seen as "
+            f"{list(shape)}. Use .reshape(...) instead."
+        )
+    return seen
+
+
+def sizes(function: str, given: tuple[Any, ...], argument: str, by_name: Any = None) -> tuple[int, ...]:
+    """Integers that came as several arguments, or as one sequence, or by name."""
+    if by_name is not None:
+        given = (by_name,)
+    if not given:
+        raise TypeError(f'{function}() missing 1 required argument: "{argument}"')
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        given = tuple(given[0])
+    for i, n in enumerate(given):
+        if n.__class__ is not int:
+            try:
+                return tuple([operator.index(m) for m in given])
+            except TypeError:
+                raise TypeError(
+                    f"{function}(): argument '{argument}' must be tuple of ints, but found element of type "
+                    f"{type(n).__name__} at pos {i}"
+                ) from None
+    return given
+
+
+def inferred(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """``shape`` with its -1 replaced by what makes up ``count`` elements."""
+    if -1 not in shape:
+        if math.prod(shape) == count and (not shape or min(shape) >= 0):
+            return shape
+        for i, n in enumerate(shape):
+            if n < 0:
+                raise RuntimeError(f"invalid shape dimension {n} at index {i} of shape {list(shape)}")
+    else:
+        if shape.count(-1) > 1:
+            raise RuntimeError(f"only one dimension can be inferred, but got {list(shape)}")
+        known = -math.prod(shape)
+        if known == 0 and count == 0:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                "can be any value and is ambiguous"
+            )
+        if known > 0 and count % known == 0 and min(shape) == -1:
+            return tuple([count // known if n == -1 else n for n in shape])
+    raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
+
+
+def list_of_tensors(function: str, given: Sequence[Any]) -> list[Tensor]:
+    """Tensors that came as several arguments or as one sequence."""
+    if len(given) == 1 and isinstance(given[0], (tuple, list)):
+        given = given[0]
+    return [as_tensor(x, function, "tensors", i + 1) for i, x in enumerate(given)]
+
+
+def _each(tensors: tuple[Any, ...], function: str, change: Any) -> Any:
+    if len(tensors) == 1 and not isinstance(tensors[0], (tuple, list)):
+        return change(as_tensor(tensors[0], function))
+    return tuple([change(x) for x in list_of_tensors(function, tensors)])
+
+
+def _exchanged(ndim: int, dim0: int, dim1: int) -> tuple[int, ...]:
+    i, j = normalize_dim(dim0, ndim), normalize_dim(dim1, ndim)
+    axes = list(range(ndim))
+    if ndim:
+        axes[i], axes[j] = j, i
+    return tuple(axes)
+
+
+def _without(xp: Any, x: Any, dims: Sequence[int]) -> Any:
+    """``x`` without those of ``dims`` that have size 1."""
+    return xp.getitem(x, (*[0 if n == 1 and d in dims else ALL for d, n in enumerate(x.shape)], ...))
+
+
+def _matrix(x: Tensor, what: str) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"tensor.{what} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
+        )
+    return x
+
+
+def _conjugate(x: Tensor) -> Tensor:
+    return x.conj() if x.is_complex() else x
