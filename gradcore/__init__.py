@@ -49,6 +49,8 @@ from gradcore.ops.indexing import *  # noqa: F403
 from gradcore.ops.joining import *  # noqa: F403
 from gradcore.ops.masking import *  # noqa: F403
 from gradcore.ops.matmul import *  # noqa: F403
+from gradcore.ops.moments import *  # noqa: F403
+from gradcore.ops.norms import *  # noqa: F403
 from gradcore.ops.products import *  # noqa: F403
 from gradcore.ops.rearranging import *  # noqa: F403
 from gradcore.ops.reduction import *  # noqa: F403

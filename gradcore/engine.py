@@ -11,7 +11,7 @@ part), and the one that writes to ``.grad``.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,7 @@ def _run(
 ) -> None:
     # One function, since a call per edge would cost as much as the arithmetic on small arrays.
     ready: list[tuple[int, Any]] = []
+    leaves: list[tuple[Any, list[Any]]] = []
     plain = captures is None and not create_graph
     scope: Any = None
     token: Any = None
@@ -133,13 +134,17 @@ def _run(
                 if kind == LEAF:
                     del pending[edge]
                     if entry[1] is not None:
-                        g = None  # the entry's is the only name of the gradient now
-                        _reach_leaf(edge, entry, captures, create_graph)
+                        leaves.append((edge, entry))
                 elif following is None:
                     following = target
                 else:
                     heappush(ready, (-target._seq, target))
             edges = grads = g = None  # type: ignore[assignment]
+            if leaves:
+                # Only now, when the entry's is the only name of the gradient: a leaf may then keep it without a copy.
+                for leaf, entry in leaves:
+                    _reach_leaf(leaf, entry, captures, create_graph)
+                leaves.clear()
             # Most often one node became ready and no other waits: it needs no heap.
             if ready:
                 if following is not None:
@@ -302,7 +307,10 @@ def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, creat
     if last:
         return None
     if hooks is not None and hooks.pre:
-        grads = _pre_hooks(hooks.pre, grads, node, create_graph)
+        if node.only is None:
+            grads = _pre_hooks(hooks.pre, grads, node, create_graph)
+        else:
+            grads[node.only : node.only + 1] = _pre_hooks(hooks.pre, [grads[node.only]], node, create_graph)
     if all(value is None for value in grads):
         return None
     if not node.multiple:
@@ -442,13 +450,25 @@ def _after(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
     """Run a node's post-hooks; each may replace the gradients of the inputs."""
     assert node._hooks is not None
     where = node._xp.device
-    inputs = _wrap_all(grads, where, create_graph)
+    inputs = _wrap_all(_in_their_spaces(grads, node, create_graph), where, create_graph)
     outputs = _wrap_all(g if isinstance(g, list) else [g], where, create_graph)
     for hook in list(node._hooks.post.values()):
         result = hook(inputs, outputs)
         if result is not None:
             inputs = _checked_tuple(result, inputs, hook)
     return inputs if create_graph else _unwrap_all(inputs)
+
+
+def _in_their_spaces(grads: Iterable[Any], node: Node, create_graph: bool) -> Iterator[Any]:
+    """The gradients that a rule gave, as the inputs of the node get them."""
+    for edge, g in zip(node._next, grads, strict=True):
+        if edge is None or g is None:
+            yield g
+        elif create_graph:
+            yield _project_tensor(g, edge, node, node._next)
+        else:
+            shape, dtype = (edge._data.shape, edge._data.dtype) if edge._seq == LEAF else (edge._shape, edge._dtype)
+            yield project(g, shape, dtype, edge_namespace(edge), node)
 
 
 def _wrap_all(grads: Iterable[Any], where: Any, create_graph: bool) -> tuple[Any, ...]:

@@ -275,7 +275,7 @@ def _order_in_memory(x: Tensor) -> tuple[int, ...]:
 def _copy_laid_out(xp: Any, x: Any, order: tuple[int, ...]) -> Any:
     """A copy that lies in memory as the base of a chain does: views of that must be possible here, too."""
     there = tuple(sorted(range(len(order)), key=order.__getitem__))
-    return xp.permute_dims(xp.copy(xp.permute_dims(x, order)), there)
+    return xp.permute_dims(xp.copy(xp.permute_dims(xp.asarray(x), order)), there)
 
 
 class _ChainPlan:

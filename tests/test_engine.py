@@ -76,7 +76,7 @@ ENTRY = [
     (X + "(x * 2).sum().backward(inputs=[3])", RuntimeError, "Tensors or GradientEdges", "but got int"),
     ("t.autograd.backward('a')", AssertionError, "Expected output", "torch.Tensor"),
     ("t.autograd.backward([3])", AssertionError, "Expected output", "torch.Tensor"),
-    ("t.autograd.grad(t.ones(1) * 2, t.ones(1, requires_grad=True))", RuntimeError, "does not require grad"),
+    ("x = t.ones(1); t.autograd.grad(x * 2, x)", RuntimeError, "does not require grad", "does not have a grad_fn"),
     (
         X + "t.autograd.grad((x * 2).sum(), t.ones(1))",
         RuntimeError,
@@ -589,10 +589,8 @@ def test_a_real_leaf_gets_the_real_part(t):
 N = 100_000
 
 
-def test_a_long_chain_neither_recurses_nor_crashes_when_freed(t):
-    if t is not gc:
-        pytest.skip("PyTorch is not under test here")
-    x = t.ones(2, requires_grad=True)
+def test_a_long_chain_neither_recurses_nor_crashes_when_freed():
+    x = gc.ones(2, requires_grad=True)
     y = x
     for _ in range(N // 2):
         y = (y + 1) * 1.0
@@ -602,26 +600,19 @@ def test_a_long_chain_neither_recurses_nor_crashes_when_freed(t):
     y = x
     for _ in range(N):
         y = y + 1
-    del y  # a graph that never ran
-    y = x * 2
-    for _ in range(N):
-        y = y + 1
     node = weakref.ref(y.grad_fn)
-    (g,) = t.autograd.grad(y.sum(), x, retain_graph=True)
-    equal(g, [2, 2])
-    del y
+    del y  # a graph that never ran
     assert node() is None
 
 
-def test_a_long_chain_of_writes_and_saved_values():
+def test_a_long_chain_of_writes_and_searches():
     x = gc.ones(2, requires_grad=True)
-    y = x * 1.0
-    for _ in range(N // 5):
+    y = x * 2
+    for _ in range(N // 10):
         y.add_(1.0)
-    y = y * 2
-    for _ in range(N // 5):
-        y = -y
-    y.sum().backward()
+    (g,) = gc.autograd.grad(y.sum(), x, retain_graph=True)
+    equal(g, [2, 2])
+    y.sum().backward(inputs=[x])
     equal(x.grad, [2, 2])
 
 
@@ -1058,7 +1049,7 @@ def test_objects_do_not_pile_up_over_a_training_loop():
         for _ in range(20):
             step()
         before = len(collector.get_objects())
-        for _ in range(300):
+        for _ in range(150):
             step()
         after = len(collector.get_objects())
     assert after - before < 50

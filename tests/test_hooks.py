@@ -169,6 +169,30 @@ def test_post_hook_sees_the_gradients_of_both_sides(t):
     assert isinstance(go, tuple)
 
 
+def test_hooks_of_nodes_see_gradients_in_the_space_of_each_input(t):
+    x, w = t.ones(2, 3, requires_grad=True), t.ones(3, dtype=t.float64, requires_grad=True)
+    y = x * w
+    seen = []
+    y.grad_fn.register_hook(lambda gi, go: seen.extend((tuple(g.shape), g.dtype) for g in (*gi, *go)))
+    y.sum().backward()
+    assert seen == [((2, 3), t.float32), ((3,), t.float64), ((2, 3), t.float64)]
+    w.grad = None
+    z = x * w
+    z.grad_fn.register_hook(lambda gi, go: (gi[0] * 0, gi[1] * 2))
+    z.sum().backward()
+    assert values(w.grad) == [4, 4, 4]
+
+
+def test_hooks_of_a_node_with_an_integer_output(t):
+    x = t.tensor([1.0, 3.0, 2.0], requires_grad=True)
+    top = x.max(0)
+    seen = []
+    top.values.grad_fn.register_prehook(lambda go: (go[0] * 2,))
+    top.values.grad_fn.register_hook(lambda gi, go: seen.append([values(g) for g in (*gi, *go)]))
+    (top.values * 5).backward()
+    assert seen == [[[0, 10, 0], 10]]
+
+
 def test_a_post_hook_may_put_zeros_but_no_other_count(t):
     x = t.ones(2, requires_grad=True)
     y = x * 2

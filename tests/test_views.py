@@ -72,11 +72,11 @@ WRITES = [
     ("x.__setitem__(..., y)", 0),
     ("x.__setitem__((..., slice(1, None)), y)", 1),
     ("x.__setitem__((slice(None), -1), y)", 2),
-    ("x.__setitem__(t.tensor([1, 0]), y)", 1),
+    ("x.__setitem__(t.tensor([0]), y)", 1),
     ("x.__setitem__((..., t.tensor([0, 0])), 0.5)", 1),
     ("x.__setitem__(x.detach() > 0.5, 0.125)", 0),
     ("x.masked_fill_(x.detach() < 0.5, 2.0)", 0),
-    ("x.index_put_((t.tensor([1, 1]),), y, accumulate=True)", 1),
+    ("x.index_put_((t.tensor([0, 0]),), y, accumulate=True)", 1),
     ("x.index_fill_(0, t.tensor([0]), 0.75)", 1),
 ]
 RESULTS = [
@@ -118,20 +118,21 @@ class Machine:
         ]
         plain = t.tensor(np.linspace(0.2, 0.8, 6).reshape(2, 3))
         x, r = self.leaves
-        self.pool = [x * 1, plain, x, r, (x * 2).T]
+        self.pool = [x, r, plain, (x * 2).T, x * 1]
         # Which tensors share memory: PyTorch refuses operands that overlap in part.
         self.memory = [0, 1, 2, 3, 4]
 
     def step(self, kind, i, choice, j):
         """Do one step; gives its text and the class of what it raised."""
-        i, j = i % len(self.pool), j % len(self.pool)
+        # Most often the tensor that was made last, so that views of views are written to.
+        i, j = (len(self.pool) - 1 - max(i - 4, 0)) % len(self.pool), j % len(self.pool)
         x, y = self.pool[i], self.pool[j]
         what, _, mode = kind.partition(" in ")
         expressions = {"view": VIEWS, "write": WRITES, "result": RESULTS}[what]
         expressions = [e for e, ndim in expressions if x.ndim >= ndim]
         expression = expressions[choice % len(expressions)]
-        if what == "write" and any(n > 1 and step == 0 for n, step in zip(x.shape, x.stride(), strict=True)):
-            expression = "x.add_(1)"  # PyTorch does not refuse all others
+        if what == "write" and x.numel() and any(n > 1 and s == 0 for n, s in zip(x.shape, x.stride(), strict=True)):
+            expression = "x.add_(1)"  # of an expanded tensor PyTorch does not refuse all others
         text = f"x = pool[{i}], y = pool[{j}]{' clone' * (self.memory[i] == self.memory[j])}, {kind}: {expression}"
 
         def run():
@@ -219,4 +220,4 @@ def test_random_programs(torch, program, second_order):
             # A gradient that is zero by structure may be None in one library.
             assert np.all((got if want is None else want) == 0) or got is want, done
         else:
-            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, err_msg=str(done))
+            np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9, err_msg=str(done))

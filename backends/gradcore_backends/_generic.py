@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import sys
+import sysconfig
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "NumpyLike", "dense_order", "make_namespace", "may_repeat"]
+__all__ = [
+    "DTYPES",
+    "EXACT_COUNTS",
+    "NumpyLike",
+    "dense_order",
+    "is_mask",
+    "is_named_only",
+    "make_namespace",
+    "may_repeat",
+]
 
 Array = Any
 
@@ -55,7 +66,7 @@ class NumpyLike:
     floating_dtypes = tuple(np.dtype(name) for name in ("float16", "float32", "float64", "complex64", "complex128"))
 
     def np_dtype(self, dtype: Any, /) -> np.dtype[Any]:
-        return np.dtype(dtype)
+        return np.dtype(dtype)  # type: ignore[no-any-return]
 
     def conj(self, x: Array, /) -> Array:
         # The method gives back a real array as it is; the function copies it.
@@ -131,14 +142,19 @@ class NumpyLike:
             return ()
         axis %= ndim
         arange = self._library.arange
-        return tuple([
-            index if i == axis else arange(n).reshape((n,) + (1,) * (ndim - i - 1)) for i, n in enumerate(index.shape)
-        ])
+        return tuple(
+            [index if i == axis else arange(n).reshape((n,) + (1,) * (ndim - i - 1)) for i, n in enumerate(index.shape)]
+        )
+
+
+def is_mask(i: Any) -> bool:
+    """Whether a part of an index is an array of booleans."""
+    return getattr(i, "dtype", None) == np.bool_
 
 
 def may_repeat(at: Any) -> bool:
-    """Whether an index may name an element twice: only integer arrays can."""
-    return any(getattr(i, "dtype", None) is not None and i.dtype != bool for i in (at if type(at) is tuple else (at,)))
+    """Whether an index may name an element twice, which takes an array of integers."""
+    return any(hasattr(i, "dtype") and not is_mask(i) for i in (at if type(at) is tuple else (at,)))
 
 
 def dense_order(x: Array) -> list[int] | None:
@@ -151,3 +167,32 @@ def dense_order(x: Array) -> list[int] | None:
                 return None
             step *= x.shape[i]
     return order
+
+
+EXACT_COUNTS = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Whether ``sys.getrefcount`` tells how many references an object has."""
+
+# From 3.14 on, a name may borrow its reference from another name for the same object, so any number of names counts as
+# one or more. numpy/numpy#28681 tells what that broke elsewhere.
+_ALL_NAMES_COUNT = sys.version_info < (3, 14)
+
+
+def is_named_only(x: object, references: int) -> bool:
+    """Whether ``x`` has so many names, those in the calling function not counted, and is held by nothing else."""
+    return EXACT_COUNTS and sys.getrefcount(x) <= (references if _ALL_NAMES_COUNT else 1) + _ADDED
+
+
+def _added() -> int:
+    """How many references a call of a method that calls :func:`is_named_only` adds."""
+
+    def method(x: object) -> int:
+        return named(x)
+
+    def named(x: object) -> int:
+        return sys.getrefcount(x)
+
+    x = object()
+    return method(x) - 1
+
+
+_ADDED = _added()

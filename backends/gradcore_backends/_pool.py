@@ -1,14 +1,15 @@
 """A pool of memory blocks for large results on the CPU.
 
-A large array is expensive to allocate, not to compute: above 128 KB, glibc hands memory back to the system when an array
-dies and asks for it anew for the next one, and the page faults cost up to ten times the arithmetic. So results of that
-size are written (``out=``) into blocks that stay.
+A large array is expensive to allocate, not to compute: above 128 KB, glibc hands memory back to the system when an
+array dies and asks for it anew for the next one, and the page faults cost up to ten times the arithmetic. So results of
+that size are written (``out=``) into blocks that stay.
 
 * A block is a NumPy array of bytes; a result is a view of it. Whatever shows the block's memory refers to the block (as
   its ``base``), so a block to which only the pool refers is idle: nobody has to report the end of an array.
 * Every thread has its own blocks. Only that thread takes them, and a block that is idle has no name in another thread
   by which it could be taken meanwhile.
-* The blocks of a process add up to ``LIMIT`` bytes at most, those in use included. What does not fit is ordinary memory.
+* The blocks of a process add up to ``LIMIT`` bytes at most, those in use included; what does not fit is ordinary
+  memory.
 
 References are exact only on CPython with its global lock, so elsewhere there is no pool. ``GRADCORE_POOL=0`` turns it
 off, ``GRADCORE_POOL=<bytes>`` sets its limit.
@@ -18,23 +19,19 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-import sysconfig
 import threading
 import weakref
-from collections.abc import Callable
 from operator import attrgetter, indexOf
 from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ENABLED", "EXACT_COUNTS", "LEAST", "empty", "empty_cache", "holds", "memory_allocated"]
+from gradcore_backends._generic import EXACT_COUNTS
+
+__all__ = ["ENABLED", "LEAST", "empty", "empty_cache", "holds", "memory_allocated"]
 
 Array = Any
-
-EXACT_COUNTS = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-"""Whether ``sys.getrefcount`` tells how many references an object has."""
 
 LEAST = 96 * 1024
 """Arrays of fewer bytes cause no page faults, and are not worth the microsecond."""
@@ -158,10 +155,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 def holds(block: Array) -> bool:
     """Whether ``block`` is a block of this thread's pool."""
     return any(
-        view.base is block
-        for views in _local.pool.views.values()
-        if views[0].nbytes == block.nbytes
-        for view in views
+        view.base is block for views in _local.pool.views.values() if views[0].nbytes == block.nbytes for view in views
     )
 
 

@@ -44,7 +44,7 @@ class StrictFunctions:
     def __init__(self, library: Any, device: str) -> None:
         self.place = library.Device(device)
         self._dtypes = {np.dtype(name): getattr(library, name) for name in DTYPES}
-        self._conj = library.conj
+        self._conj, self._broadcast_to = library.conj, library.broadcast_to
         self.array_class: Any = type(library.empty(()))
         for name in CREATION:
             setattr(self, name, self._adapted(getattr(library, name), self.place))
@@ -85,13 +85,17 @@ class StrictFunctions:
         return x._array
 
     def np_dtype(self, dtype: Any, /) -> np.dtype[Any]:
-        return dtype if isinstance(dtype, np.dtype) else dtype._np_dtype  # type: ignore[no-any-return]
+        return dtype if isinstance(dtype, np.dtype) else dtype._np_dtype
 
     def number(self, value: float, dtype: Any, /) -> Any:
         return value
 
     def conj(self, x: Array, /) -> Array:
         return self._conj(x) if x.dtype._np_dtype.kind == "c" else x
+
+    def broadcast_to(self, x: Array, /, shape: tuple[int, ...]) -> Array:
+        # The library's own result is read-only, but a gradient that has that form may be written to by a user.
+        return self.as_strided(x, shape, self.strides(self._broadcast_to(x, shape)))
 
     def getitem(self, x: Array, at: Any, /) -> Array:
         return self._wrap(self._unwrap(x)[self._unwrap(at)])
@@ -176,7 +180,9 @@ class StrictBackend:
     def index_of(self, array: Array) -> int:
         name = array.device._device
         if name not in DEVICES:
-            raise ValueError(f"strict:0 to strict:2 are array-api-strict's {', '.join(DEVICES)}, but this array is on {name}")
+            raise ValueError(
+                f"strict:0 to strict:2 are {', '.join(DEVICES)}; an array on {name} has no place among them"
+            )
         return DEVICES.index(name)
 
     def from_numpy(self, array: np.ndarray[Any, Any], index: int) -> Array:

@@ -1,24 +1,274 @@
-"""CuPy: the devices ``cuda:0``, ``cuda:1`` ..."""
+"""CuPy: the devices ``cuda:0``, ``cuda:1`` ...
+
+Importing this module does not import CuPy; asking whether there is a cuda device does.
+
+CuPy follows the standard in most things; what differs, silently for the most part, is put right here. It runs
+everything on the *current* device, and most of its creation functions ignore ``device=`` (see
+data-apis/array-api-compat#293), so where there is more than one GPU, the scope makes the right one current, and creation
+functions do so on their own.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import os
+from collections.abc import Callable
+from sys import getrefcount
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradcore_backends._generic import NumpyLike, is_mask, is_named_only, make_namespace, may_repeat
+
+if TYPE_CHECKING:
+    from gradcore.backend import Backend, Namespace, Scope
+
+Array = Any
+
+CREATION = """
+    arange asarray empty empty_like eye from_dlpack full full_like linspace ones ones_like zeros zeros_like
+""".split()
+LINALG = "cholesky eig eigh eigvals eigvalsh inv pinv qr slogdet solve svd svdvals".split()
+INSTALL = 'pip install "gradcore[cuda13]" (for CUDA 12: "gradcore[cuda12]")'
+# The dtypes for which cupy.add.at has an atomic addition.
+ATOMIC = frozenset(map(np.dtype, "int32 uint32 int64 uint64 float16 float32 float64".split()))
+
+
+class CupyFunctions(NumpyLike):
+    """CuPy's functions as the standard has them, on one device."""
+
+    def __init__(self, index: int, *, alone: bool) -> None:
+        import array_api_compat.cupy as compat
+        import cupy
+        import cupyx
+
+        super().__init__(cupy)
+        self.array_class = cupy.ndarray
+        # array-api-compat's version assigns by a mask, for which the host has to wait.
+        self.sign = cupy.sign
+        linalg = dict(vars(compat.linalg))  # type: ignore[attr-defined]
+        self.linalg = SimpleNamespace(**linalg)
+        for name in LINALG:
+            if name in linalg:
+                setattr(self.linalg, name, _raising(linalg[name], cupyx.errstate))
+        if not alone:
+            for name in CREATION:
+                setattr(self, name, _placed(getattr(self, name, None) or getattr(compat, name), index))
+
+    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
+        # array-api-compat's version enters a device context at every call.
+        return self._library.asarray(value, dtype) if copy is None else self._library.array(value, dtype, copy=copy)
+
+    def number(self, value: float, dtype: Any, /) -> Any:
+        # Kernels take numbers by value.
+        return value
+
+    def clip(self, x: Array, /, min: Any = None, max: Any = None) -> Array:
+        return x.copy() if min is None and max is None else x.clip(min, max)
+
+    def astype(self, x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
+        return x.astype(dtype, copy=copy)
+
+    def reshape(self, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
+        return x.reshape(shape, copy=copy)
+
+    def setitem(self, x: Array, at: Any, value: Any, /) -> None:
+        mask = at[0] if type(at) is tuple and len(at) == 1 else at
+        if is_mask(mask) and x.shape[: mask.ndim] == mask.shape and getattr(value, "size", 1) == 1:
+            # By index, CuPy would count the marked elements first, and make the host wait for the number.
+            mask = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+            value = value.astype(x.dtype, copy=False).reshape(()) if hasattr(value, "dtype") else value
+            self._library.copyto(x, value, casting="unsafe", where=mask)
+        else:
+            x[at] = value
+
+    def scatter_add(self, values: Array, at: Any, shape: tuple[int, ...], /) -> Array:
+        dtype = values.dtype
+        if not may_repeat(at) or dtype in ATOMIC:
+            return super().scatter_add(values, at, shape)
+        if dtype.kind == "c":
+            at = at if type(at) is tuple else (at,)
+            out = self._library.zeros((*shape, 1), dtype)
+            # An ellipsis stands for all axes but those behind it: the pair of real and imaginary part is one more.
+            pair = (*at, slice(None)) if any(i is ... for i in at) else at
+            self._library.add.at(_as_pairs(out), pair, _as_pairs(self._library.ascontiguousarray(values[..., None])))
+            return out.reshape(shape)
+        # bfloat16 has the kind "V".
+        wide = np.int32 if dtype.kind in "biu" else np.float32
+        return self.scatter_add(values.astype(wide), at, shape).astype(dtype)
+
+    def owns(self, x: Array, references: int, /) -> bool:
+        # Every array that shows this memory refers to the object that stands for it, views by as_strided as well.
+        return is_named_only(x, references) and _memory_references(x) == self._fresh
+
+    @functools.cached_property
+    def _fresh(self) -> int:
+        return _memory_references(self._library.empty(1))
+
+
+def _as_pairs(x: Array) -> Array:
+    return x.view(x.real.dtype)
+
+
+def _memory_references(x: Array) -> int:
+    return getrefcount(x.data) + getrefcount(x.data.mem)
+
+
+def _raising(function: Callable[..., Any], errstate: Any) -> Callable[..., Any]:
+    """A function of linear algebra that raises LinAlgError, as NumPy and PyTorch do, instead of giving NaN."""
+
+    @functools.wraps(function)
+    def raising(*args: Any, **kwargs: Any) -> Any:
+        with errstate(linalg="raise"):
+            return function(*args, **kwargs)
+
+    return raising
+
+
+def _placed(function: Callable[..., Any], index: int) -> Callable[..., Any]:
+    enter, leave = _scope(index)
+
+    @functools.wraps(function)
+    def placed(*args: Any, **kwargs: Any) -> Any:
+        before = enter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            leave(before)
+
+    return placed
+
+
+def _scope(index: int) -> Scope:
+    """What ``with cupy.cuda.Device(index)`` does, but without an object for every block."""
+    from cupy.cuda.runtime import getDevice, setDevice
+
+    def enter() -> int:
+        before: int = getDevice()
+        if before != index:
+            setDevice(index)
+        return before
+
+    def leave(before: int) -> None:
+        if before != index:
+            setDevice(before)
+
+    return enter, leave
 
 
 class CupyBackend:
-    """CUDA devices."""
+    """The CUDA devices that are visible to this process."""
 
     type = "cuda"
     indexed = True
 
+    def __init__(self) -> None:
+        self._namespaces: dict[int, Any] = {}
+
+    @functools.cached_property
+    def _state(self) -> tuple[int, str | None]:
+        """How many devices there are, and why there are none."""
+        try:
+            import cupy
+        except ModuleNotFoundError as e:
+            if e.name == "cupy":
+                return 0, f"CuPy is not installed. To install it: {INSTALL}"
+            return 0, f"CuPy cannot be imported: {e}. To install it anew: {INSTALL}"
+        except Exception as e:  # noqa: BLE001 - whatever it is, it is the reason
+            return 0, f"CuPy cannot be imported: {e}. To install it anew: {INSTALL}"
+        name = f"CuPy {cupy.__version__}"
+        try:
+            count: int = cupy.cuda.runtime.getDeviceCount()
+        except Exception as e:  # noqa: BLE001
+            return 0, f"{name} finds no GPU: {_explained(e)}"
+        if count == 0:
+            return 0, f"{name} finds no GPU: none is visible{_visible_devices()}"
+        try:
+            import array_api_compat.cupy  # noqa: F401
+            from cupy.cuda import nvrtc
+
+            # CuPy comes without the libraries of CUDA, and would notice at the first kernel.
+            nvrtc.getVersion()
+        except Exception as e:  # noqa: BLE001
+            first = str(e).partition("\n")[0]
+            return 0, f"{name} lacks libraries that it needs ({type(e).__name__}: {first}). To install them: {INSTALL}"
+        return count, None
+
     def unavailable(self) -> str | None:
-        return "the CuPy backend is being written"
+        return self._state[1]
 
     def device_count(self) -> int:
-        return 0
+        return self._state[0]
+
+    def current_index(self) -> int:
+        import cupy
+
+        return cupy.cuda.runtime.getDevice()  # type: ignore[no-any-return]
+
+    def namespace(self, index: int) -> Namespace:
+        if index not in self._namespaces:
+            import array_api_compat.cupy as compat
+
+            functions = CupyFunctions(index, alone=self.device_count() == 1)
+            self._namespaces[index] = make_namespace(functions, compat)
+        return self._namespaces[index]  # type: ignore[no-any-return]
+
+    def large_namespace(self, index: int) -> tuple[Namespace, int] | None:
+        return None
+
+    def scope(self, index: int) -> Scope | None:
+        return None if self.device_count() == 1 else _scope(index)
 
     def is_native(self, obj: object) -> bool:
-        return type(obj).__module__.partition(".")[0] == "cupy"
+        cls = obj.__class__
+        return cls.__name__ == "ndarray" and cls.__module__.partition(".")[0] == "cupy"
+
+    def index_of(self, array: Array) -> int:
+        return array.device.id  # type: ignore[no-any-return]
+
+    def from_numpy(self, array: np.ndarray[Any, Any], index: int) -> Array:
+        import cupy
+
+        with cupy.cuda.Device(index):
+            return cupy.asarray(array)
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return array.get()  # type: ignore[no-any-return]
+
+    def synchronize(self, index: int) -> None:
+        import cupy
+
+        cupy.cuda.Device(index).synchronize()
+
+    def memory_allocated(self, index: int) -> int:
+        """Bytes in use in CuPy's memory pool, by anyone in this process."""
+        import cupy
+
+        with cupy.cuda.Device(index):
+            return cupy.get_default_memory_pool().used_bytes()  # type: ignore[no-any-return]
+
+    def empty_cache(self, index: int) -> None:
+        import cupy
+
+        with cupy.cuda.Device(index):
+            cupy.get_default_memory_pool().free_all_blocks()
 
 
-backend: Any = CupyBackend()
+def _explained(e: Exception) -> str:
+    """What an error of CUDA means. Its own words speak of an old driver also where there is no GPU at all."""
+    name = str(e).partition(":")[0]
+    status = getattr(e, "status", None)
+    if status == 35:
+        return f"there is no usable NVIDIA driver: none is installed, or it is too old for this CuPy ({name})"
+    if status == 100:
+        return f"the NVIDIA driver sees none{_visible_devices()} ({name})"
+    return f"{type(e).__name__}: {e}"
+
+
+def _visible_devices() -> str:
+    setting = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return "" if setting is None else f", as CUDA_VISIBLE_DEVICES={setting!r} asks for"
+
+
+backend: Backend = CupyBackend()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore_backends import _pool
-from gradcore_backends._generic import NumpyLike, make_namespace, may_repeat
+from gradcore_backends._generic import NumpyLike, is_mask, is_named_only, make_namespace, may_repeat
 
 if TYPE_CHECKING:
     from gradcore.backend import Backend, Namespace, Scope
@@ -72,7 +72,7 @@ class NumpyFunctions(NumpyLike):
             made = np.array(value, dtype)
             made.flags.writeable = False
             # 0.0 and -0.0 are equal (so are complex numbers that differ in it), and a NaN equals nothing.
-            if value == value and value != 0 and value.__class__ is not complex:
+            if value != 0 and value.__class__ is not complex and not math.isnan(value):
                 cache = self._numbers.setdefault(dtype, {})
                 if len(cache) >= 256:
                     cache.clear()
@@ -99,12 +99,15 @@ class NumpyFunctions(NumpyLike):
     def any(self, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
         return _any(x, axis, None, None, keepdims)
 
+    def matmul(self, x: Array, y: Array, /) -> Array:
+        # The same product; for small matrices it costs half as much.
+        return x.dot(y) if 0 < x.ndim <= 2 and 0 < y.ndim <= 2 else np.matmul(x, y)
+
     def mean(self, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-        kind = x.dtype.kind
         if x.dtype is FLOAT16:
             # As np.mean does.
             return (_sum(x, axis, FLOAT32, None, keepdims) / _count(x, axis)).astype(FLOAT16)
-        return _sum(x, axis, None if kind == "f" or kind == "c" else FLOAT64, None, keepdims) / _count(x, axis)
+        return _sum(x, axis, None if x.dtype.kind in "fc" else FLOAT64, None, keepdims) / _count(x, axis)
 
     def var(self, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
         if x.dtype is FLOAT16:
@@ -176,7 +179,7 @@ class NumpyFunctions(NumpyLike):
         # np.broadcast_to makes an iterator for its view; making the view takes a tenth of the time.
         steps = [0] * (len(shape) - x.ndim)
         for step, n, m in zip(x.strides, x.shape, shape[len(steps) :], strict=False):
-            if n != m and n != 1:
+            if n not in (m, 1):
                 return np.broadcast_to(x, shape)  # raises
             steps.append(step if n == m else 0)
         try:
@@ -245,7 +248,7 @@ class NumpyFunctions(NumpyLike):
         # np.add.at is five times as fast with one index for a 1-d array as with anything else: find out by indexing
         # which rows of the result, seen as a matrix, are meant.
         at = at if type(at) is tuple else (at,)
-        depth = sum(getattr(i, "ndim", 1) if getattr(i, "dtype", None) == bool else i is not None for i in at)
+        depth = sum(i.ndim if is_mask(i) else i is not None for i in at)
         if any(i is ... for i in at):
             depth = len(shape)
         rows, width = math.prod(shape[:depth]), math.prod(shape[depth:])
@@ -266,7 +269,7 @@ class NumpyFunctions(NumpyLike):
             return True
 
     def owns(self, x: Array, references: int, /) -> bool:
-        if not _pool.EXACT_COUNTS or sys.getrefcount(x) > (references if _ALL_NAMES_COUNT else 1) + _CALL_REFERENCES:
+        if not is_named_only(x, references):
             return False
         if x.base is None:
             return x.flags.owndata  # type: ignore[no-any-return]
@@ -281,12 +284,10 @@ def _count(x: Array, axis: Axis) -> int:
     """How many elements a reduction puts into one."""
     if axis is None:
         return x.size  # type: ignore[no-any-return]
-    return math.prod([x.shape[i] for i in axis]) if isinstance(axis, tuple) else x.shape[axis]  # type: ignore[no-any-return]
+    return math.prod([x.shape[i] for i in axis]) if isinstance(axis, tuple) else x.shape[axis]
 
 
-def _accumulated(
-    ufunc: np.ufunc, initial: int, x: Array, axis: int | None, dtype: Any, include_initial: bool
-) -> Array:
+def _accumulated(ufunc: np.ufunc, initial: int, x: Array, axis: int | None, dtype: Any, include_initial: bool) -> Array:
     if axis is None:
         if x.ndim != 1:
             raise ValueError("axis must be given for an array of other than one dimension")
@@ -299,27 +300,12 @@ def _accumulated(
     return np.concatenate([np.full(shape, initial, out.dtype), out], axis)
 
 
-# From 3.14 on, a name may borrow its reference from another name for the same object, so any number of names counts as
-# one or more. numpy/numpy#28681 tells what that broke elsewhere.
-_ALL_NAMES_COUNT = sys.version_info < (3, 14)
-
-
 def _base_references(x: Array) -> int:
     base = x.base
     return sys.getrefcount(base)
 
 
-def _calibrate() -> tuple[int, int]:
-    """What ``sys.getrefcount`` adds: for the argument of a function, and in :func:`_base_references`."""
-
-    def call(x: Array) -> int:
-        return sys.getrefcount(x)
-
-    x = np.empty(2)
-    return call(x) - 1, _base_references(np.empty(2)[:1])
-
-
-_CALL_REFERENCES, _SOLE_BASE_REFERENCES = _calibrate()
+_SOLE_BASE_REFERENCES = _base_references(np.empty(2)[:1])
 
 
 def _linalg() -> Any:

@@ -54,7 +54,7 @@ def backward(
     keep_graph = create_graph if retain_graph is None else retain_graph
     if create_graph:
         warnings.warn(
-            "Using backward() with create_graph=True makes a reference cycle between each leaf and its .grad, which can "
+            "Using backward() with create_graph=True makes a reference cycle between each leaf and its .grad, which may "
             "become a memory leak. Use autograd.grad instead, or set .grad to None after use to break the cycle.",
             UserWarning,
             stacklevel=3,
@@ -72,7 +72,8 @@ def backward(
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False (among the inputs of backward)")
     for t in targets:
         t.retain_grad()
-    walk(roots, keep_graph=keep_graph, create_graph=create_graph, only=[t if t._edge is None else t._edge for t in targets])
+    edges = [t if t._edge is None else t._edge for t in targets]
+    walk(roots, keep_graph=keep_graph, create_graph=create_graph, only=edges)
 
 
 def grad(
@@ -112,8 +113,8 @@ def grad(
         )
     if not only_inputs:
         warnings.warn(
-            "the only_inputs argument is deprecated: grad gives gradients and touches no .grad in any case; to accumulate "
-            "into leaves, use backward",
+            "the only_inputs argument is deprecated: grad touches no .grad in any case. To accumulate into leaves, use "
+            "backward",
             FutureWarning,
             stacklevel=2,
         )
@@ -122,12 +123,12 @@ def grad(
     targets = tuple(inputs.values()) if isinstance(inputs, dict) else _as_tuple(inputs, "inputs")
     if not targets:
         raise RuntimeError("grad requires non-empty inputs: the `inputs` argument cannot be empty.")
+    roots = _roots(_as_tuple(outputs, "outputs"), grad_outputs, create_graph)
     for t in targets:
         if not is_tensor(t):
             raise TypeError(f"the inputs of grad must be Tensors, but got {type(t).__name__}")
         if not t.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = _roots(_as_tuple(outputs, "outputs"), grad_outputs, create_graph)
     found = _capture(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph)
     results: list[Any] = []
     for i, (t, g) in enumerate(zip(targets, found, strict=True)):

@@ -24,18 +24,10 @@ from gradcore.ops.activation import (
     tanhshrink,
 )
 from gradcore.ops.arithmetic import neg
+from gradcore.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_with_logits
+from gradcore.ops.cross_entropy import cross_entropy, nll_loss
 from gradcore.ops.elementwise import tanh
-from gradcore.ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    huber_loss,
-    kl_div,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-    smooth_l1_loss,
-)
+from gradcore.ops.loss import huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss
 from gradcore.ops.matmul import linear
 
 if TYPE_CHECKING:

@@ -35,9 +35,8 @@ def normalize_dims(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
     """
     if dim is None:
         return tuple(range(ndim))
-    dims = tuple(
-        [normalize_dim(d, ndim) for d in dim] if isinstance(dim, (tuple, list)) else [normalize_dim(dim, ndim)]
-    )  # type: ignore[arg-type]
+    several = dim if isinstance(dim, (tuple, list)) else (dim,)
+    dims = tuple([normalize_dim(d, ndim) for d in several])
     for i, d in enumerate(dims):
         if d in dims[:i]:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")

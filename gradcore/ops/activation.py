@@ -129,7 +129,8 @@ def _thresholds(make: Make) -> Iterator[Sample]:
 def threshold(xp: Any, input: Any, /, threshold: float, value: float) -> Any:
     """``input`` where that is above ``threshold``, else ``value``."""
     require_kind(xp, input, "iuf", "threshold")
-    return xp.where(xp.less_equal(input, threshold), fill_value(value, xp.np_dtype(input.dtype)), input)
+    dtype = xp.np_dtype(input.dtype)
+    return xp.where(xp.less_equal(input, fill_value(threshold, dtype)), fill_value(value, dtype), input)
 
 
 @threshold.vjp("input")
@@ -152,10 +153,10 @@ def hardtanh(xp: Any, input: Any, /, min_val: float = -1.0, max_val: float = 1.0
     kind = kind_of(xp, input)
     if kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh: cast the tensor first, with .to(dtype)")
-    if kind == "u" and min_val < 0:
-        raise RuntimeError(f"cannot do hardtanh on an unsigned type with negative limits, but min_val is {min_val}")
     require_kind(xp, input, "iuf", "hardtanh")
     low, high = (min_val, max_val) if kind == "f" else (int(min_val), int(max_val))
+    if kind == "u" and low < 0:
+        raise RuntimeError(f"cannot do hardtanh on an unsigned type with negative limits, but min_val is {min_val}")
     return xp.minimum(xp.maximum(input, low), high)
 
 

@@ -320,6 +320,8 @@ def _check_range(dtype: dtypes.DType, bounds: list[Any]) -> None:
 
 
 def _clamp(xp: Any, x: Any, low: Any, high: Any) -> Any:
+    # True and False bound integers, too.
+    low, high = (+b if b.__class__ is bool else b for b in (low, high))
     if low is not None and high is not None and low <= high:
         return xp.clip(x, low, high)
     # What clip gives for other bounds the standard does not say.

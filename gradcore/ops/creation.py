@@ -221,7 +221,8 @@ def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
         return size
     if len(size) == 1 and not isinstance(size[0], int):
         # A sequence; or a tensor or NumPy integer, which is one size.
-        size = tuple(size[0]) if hasattr(size[0], "__iter__") and getattr(size[0], "ndim", 1) else size
+        ndim: int = getattr(size[0], "ndim", 1)
+        size = tuple(size[0]) if hasattr(size[0], "__iter__") and ndim else size
     for n in size:
         if not isinstance(n, int):
             try:

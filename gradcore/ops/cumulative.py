@@ -9,8 +9,9 @@ from gradcore import dtypes
 from gradcore.op import STANDARD, conj, op, standard
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor, summed_dtype
+from gradcore.ops._reducing import as_dtype, narrowed, widened
 from gradcore.ops.creation import full
-from gradcore.ops.reduction import as_dtype, with_zeros
+from gradcore.ops.reduction import with_zeros
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 
@@ -46,7 +47,7 @@ def cumsum_(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def cumsum_dim(xp: Any, input: Any, /, dim: int, dtype: Any = None) -> Any:
     """The running sum along a dimension."""
     x = _terms(xp, input, dtype)
-    return xp.cumulative_sum(x, axis=dim) if x.shape else xp.copy(x)
+    return narrowed(xp, xp.cumulative_sum(widened(xp, x), axis=dim), x) if x.shape else xp.copy(x)
 
 
 @cumsum_dim.vjp("input")
@@ -85,7 +86,7 @@ def _products(make: Make) -> Iterator[Sample]:
 def cumprod_dim(xp: Any, input: Any, /, dim: int, dtype: Any = None) -> Any:
     """The running product along a dimension."""
     x = _terms(xp, input, dtype)
-    return xp.cumulative_prod(x, axis=dim) if x.shape else xp.copy(x)
+    return narrowed(xp, xp.cumulative_prod(widened(xp, x), axis=dim), x) if x.shape else xp.copy(x)
 
 
 @cumprod_dim.vjp("input")

@@ -14,7 +14,7 @@ from gradcore.op import is_tensor, op, standard
 from gradcore.ops import bounds
 from gradcore.ops._dims import check_not_empty, kept_shape, normalize_dim, normalize_dims, reduced_dims
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.reduction import Dims, over_dims, restored
+from gradcore.ops._reducing import Dims, over_dims, restored
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 

@@ -209,12 +209,13 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bo
         RuntimeError: ``values`` do not broadcast to what is indexed, or have another dtype than ``input``.
     """
     found = _parse_put(as_tensor(input, "index_put"), indices)
-    return _put(values_put, found, values, accumulate)
+    return _put(values_put, found, _assignable(found.rest, values), accumulate)
 
 
 def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """Write ``values`` at ``[indices]`` of this tensor; ``accumulate`` adds them."""
-    return _put(values_put.inplace, _parse_put(self, indices), values, accumulate)
+    found = _parse_put(self, indices)
+    return _put(values_put.inplace, found, _assignable(found.rest, values), accumulate)
 
 
 # Indexing by any combination.
@@ -265,6 +266,9 @@ def setitem(self: Tensor, at: Any, value: Any) -> None:
         return
     found = _parse(self, at if kind is tuple else _as_tuple(at))
     if found.indices:
+        value = _assignable(found.rest, value)
+        if is_tensor(value):
+            value = _without_leading_ones(value, _selected_ndim(found))
         _put(values_put.inplace, found, value, False)
     else:
         _assign(found.rest, value)
@@ -442,7 +446,6 @@ def _assign(target: Tensor, value: Any) -> None:
 def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
     """Run :func:`values_put`, or its in-place twin."""
     target = found.rest
-    values = _assignable(target, values)
     if is_tensor(values):
         if values.dtype != target.dtype:
             raise RuntimeError(
@@ -450,9 +453,11 @@ def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
                 f"{dtypes.scalar_type_name(target.dtype)} for the destination and "
                 f"{dtypes.scalar_type_name(values.dtype)} for the source."
             )
-        taken = sum([_dims_taken(i) for i in found.indices])
-        put_in = max([1 if i.dtype == dtypes.bool_ else i.ndim for i in found.indices])
-        values = _without_leading_ones(values, target.ndim - taken + put_in)
+        if values.ndim > _selected_ndim(found):
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
+                f"{_selected_ndim(found)} dimensions"
+            )
     elif accumulate:
         values = creation.tensor(values, dtype=target.dtype, device=target._device)
     try:
@@ -464,6 +469,12 @@ def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
             f"shape mismatch: value tensor of shape {list(getattr(values, 'shape', ()))} cannot be broadcast to indexing "
             f"result ({e})"
         ) from None
+
+
+def _selected_ndim(found: _Parsed) -> int:
+    """The number of dimensions that indexing gives."""
+    put_in = max([1 if i.dtype == dtypes.bool_ else i.ndim for i in found.indices])
+    return found.rest.ndim - sum([_dims_taken(i) for i in found.indices]) + put_in
 
 
 def _parse_put(target: Tensor, indices: Sequence[Any]) -> _Parsed:

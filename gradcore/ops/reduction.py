@@ -1,14 +1,12 @@
-"""Sums, means, products, moments, norms and truth values; the largest and the smallest are in ``extremum.py``.
+"""Sums, means, products, truth values; see also ``extremum.py``, ``moments.py``, ``norms.py`` and ``cumulative.py``.
 
-Each function chooses one of the operations below it, as PyTorch does. The operations take ``dim`` as a tuple
-of numbers from the front (:func:`~gradcore.ops._dims.reduced_dims`).
+Each function chooses one of the operations below it, as PyTorch does. The operations take ``dim`` as a tuple of numbers
+from the front (:func:`~gradcore.ops._dims.reduced_dims`).
 """
 
 from __future__ import annotations
 
-import builtins
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,47 +14,28 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.op import conj, op, standard
-from gradcore.ops._dims import kept_shape, normalize_dim, normalize_dims, reduced_dims
+from gradcore.ops._dims import normalize_dim
+from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor, summed_dtype
+from gradcore.ops._reducing import (
+    SHAPES_AND_DIMS,
+    Dims,
+    as_dtype,
+    averaged,
+    axes,
+    count,
+    operand,
+    over_dims,
+    restored,
+    squeezed,
+)
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample, unary
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = [
-    "all",
-    "any",
-    "count_nonzero",
-    "logsumexp",
-    "mean",
-    "nansum",
-    "norm",
-    "prod",
-    "std",
-    "std_mean",
-    "sum",
-    "var",
-    "var_mean",
-]
-
-Dims = int | Sequence[int] | None
-"""What a user may give as ``dim``: one dimension, several, or ``None`` for all."""
-
-_SHAPES_AND_DIMS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-    ((2, 3), (0,)),
-    ((2, 3), (1,)),
-    ((2, 3, 2), (2, 0)),
-    ((2, 3), (0, 1)),
-    ((), ()),
-)
-
-
-def over_dims(make: Make) -> Iterator[Sample]:
-    """Samples of a reduction over given dimensions, with and without keeping them."""
-    for shape, dim in _SHAPES_AND_DIMS:
-        for keepdim in (False, True):
-            yield Sample(make(*shape), dim=dim, keepdim=keepdim)
+__all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nansum", "prod", "sum"]
 
 
 def _over_dims_and_nothing(make: Make) -> Iterator[Sample]:
@@ -80,7 +59,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
         dtype = summed_dtype("sum", input, dtype)
     if dim is None and not keepdim:
         return sum_all(input, dtype=dtype)  # type: ignore[no-any-return]
-    x, dims = _operand("sum", input, dim, keepdim)
+    x, dims = operand("sum", input, dim, keepdim)
     return sum_dim(x, dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
 
 
@@ -115,14 +94,14 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any
     """
     if dtype is not None:
         dtype = summed_dtype("nansum", input, dtype)
-    x, dims = _operand("nansum", input, dim, keepdim)
+    x, dims = operand("nansum", input, dim, keepdim)
     if x.dtype.kind == "c":
         raise RuntimeError("nansum does not support complex inputs")
     return nansum_dim(x, dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
 
 
 def _with_nan(make: Make) -> Iterator[Sample]:
-    for shape, dim in _SHAPES_AND_DIMS[:4]:
+    for shape, dim in SHAPES_AND_DIMS[:4]:
         values = np.arange(1.0, math.prod(shape) + 1).reshape(shape)
         values[0, 1] = math.nan
         yield Sample(make.of(values, requires_grad=make.requires_grad), dim=dim)
@@ -132,7 +111,7 @@ def _with_nan(make: Make) -> Iterator[Sample]:
 @op(node="NansumBackward0", samples=_with_nan)
 def nansum_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum over some dimensions of what is not NaN."""
-    numbers = input if _kind(xp, input) in "biu" else xp.where(xp.isnan(input), 0, input)
+    numbers = input if kind_of(xp, input) in "biu" else xp.where(xp.isnan(input), 0, input)
     return _sum(xp, numbers, dim, keepdim, dtype)
 
 
@@ -153,7 +132,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
         dtype = summed_dtype("mean", input, dtype)
     if dim is None and not keepdim:
         return mean_all(input, dtype=dtype)  # type: ignore[no-any-return]
-    x, dims = _operand("mean", input, dim, keepdim)
+    x, dims = operand("mean", input, dim, keepdim)
     return mean_dim(x, dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
 
 
@@ -176,7 +155,7 @@ def mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False
 
 @mean_dim.vjp("input")
 def mean_dim_vjp(xp: Any, g: Any, input_shape: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    share = restored(xp, g, input_shape, dim, keepdim) / _count(input_shape, dim)
+    share = restored(xp, g, input_shape, dim, keepdim) / count(input_shape, dim)
     return xp.broadcast_to(share, input_shape)
 
 
@@ -271,314 +250,6 @@ def _products_of_others(xp: Any, x: Any, axis: int) -> Any:
     return xp.multiply(before, after)
 
 
-# Variance and standard deviation
-
-
-@numpy_names
-def var(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """The variance, ``sum((x - mean)**2) / (n - correction)``; ``unbiased=False`` means ``correction=0``.
-
-    Raises:
-        IndexError: there is no such dimension.
-        RuntimeError: integers.
-    """
-    return _moments(var_dim, "var", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
-
-
-@numpy_names
-def std(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """The standard deviation, the square root of :func:`var`.
-
-    Raises:
-        As :func:`var`.
-    """
-    return _moments(std_dim, "std", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
-
-
-@numpy_names
-def var_mean(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The variance and the mean; see :func:`var`.
-
-    Raises:
-        As :func:`var`.
-    """
-    return _moments(var_mean_dim, "var_mean", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
-
-
-@numpy_names
-def std_mean(
-    input: Tensor,
-    dim: Dims | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The standard deviation and the mean; see :func:`var`.
-
-    Raises:
-        As :func:`var`.
-    """
-    return _moments(std_mean_dim, "std_mean", input, dim, unbiased, keepdim, correction)  # type: ignore[no-any-return]
-
-
-def _moments(
-    operation: Any,
-    name: str,
-    input: Any,
-    dim: Dims | bool,
-    unbiased: bool | None,
-    keepdim: bool,
-    correction: float | None,
-) -> Any:
-    if isinstance(dim, bool):
-        # var(False): the one argument of PyTorch's oldest form
-        dim, unbiased = None, dim
-    if unbiased is not None:
-        if correction is not None:
-            raise TypeError(f"{name}(): unbiased and correction say the same; give one of them")
-        correction = 1 if unbiased else 0
-    x, dims = _operand(name, input, dim, keepdim)
-    if x.dtype.kind in "biu":
-        raise RuntimeError(
-            "std and var only support floating point and complex dtypes, but got "
-            f"{dtypes.dtype_name(x.dtype)}; cast it with .to(dtype)"
-        )
-    correction = 1 if correction is None else correction
-    if _count(x.shape, dims) <= correction:
-        warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
-            "factor (input numel divided by output numel).",
-            UserWarning,
-            stacklevel=4,
-        )
-    return operation(x, dims, correction, keepdim)
-
-
-def _dispersions(make: Make) -> Iterator[Sample]:
-    for sample in over_dims(make):
-        if sample.operands[0].ndim:
-            yield Sample(*sample.operands, correction=0, **sample.params)
-    yield Sample(make(4), dim=(0,), correction=1)
-    yield Sample(make(2, 3), dim=(1,), correction=0.5, keepdim=True)
-
-
-@op(node="VarBackward0", samples=_dispersions)
-def var_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1, keepdim: bool = False) -> Any:
-    """The variance over some dimensions."""
-    return _mean_and_variance(xp, input, dim, correction, keepdim)[1]
-
-
-@var_dim.vjp("input")
-def var_dim_vjp(xp: Any, g: Any, input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
-    return _variance_gradient(xp, restored(xp, g, input.shape, dim, keepdim), input, dim, correction)
-
-
-@op(node="StdBackward0", samples=_dispersions)
-def std_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1, keepdim: bool = False) -> Any:
-    """The standard deviation over some dimensions."""
-    return xp.sqrt(_mean_and_variance(xp, input, dim, correction, keepdim)[1])
-
-
-@std_dim.vjp("input")
-def std_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
-    g = restored(xp, _through_sqrt(xp, g, out), input.shape, dim, keepdim)
-    return _variance_gradient(xp, g, input, dim, correction)
-
-
-@op(node="VarMeanBackward0", outputs=("var", "mean"), samples=_dispersions)
-def var_mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1, keepdim: bool = False) -> Any:
-    """The variance and the mean over some dimensions."""
-    average, variance = _mean_and_variance(xp, input, dim, correction, keepdim)
-    return variance, average if keepdim else _squeezed(xp, average, dim)
-
-
-@var_mean_dim.vjp("input")
-def var_mean_dim_vjp(xp: Any, g: Any, input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
-    g_var, g_mean = (restored(xp, part, input.shape, dim, keepdim) for part in g)
-    return xp.add(_variance_gradient(xp, g_var, input, dim, correction), g_mean / _count(input.shape, dim))
-
-
-@op(node="StdMeanBackward0", outputs=("std", "mean"), samples=_dispersions)
-def std_mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1, keepdim: bool = False) -> Any:
-    """The standard deviation and the mean over some dimensions."""
-    average, variance = _mean_and_variance(xp, input, dim, correction, keepdim)
-    return xp.sqrt(variance), average if keepdim else _squeezed(xp, average, dim)
-
-
-@std_mean_dim.vjp("input")
-def std_mean_dim_vjp(
-    xp: Any, g: Any, input: Any, std: Any, dim: tuple[int, ...], correction: float, keepdim: bool
-) -> Any:
-    g_std, g_mean = g
-    g_var = restored(xp, _through_sqrt(xp, g_std, std), input.shape, dim, keepdim)
-    g_mean = restored(xp, g_mean, input.shape, dim, keepdim) / _count(input.shape, dim)
-    return xp.add(_variance_gradient(xp, g_var, input, dim, correction), g_mean)
-
-
-def _mean_and_variance(xp: Any, x: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> tuple[Any, Any]:
-    """The mean, with the dimensions kept, and the variance.
-
-    In two passes: the sum of squares minus the squared sum would cancel.
-    """
-    wide = _widened(xp, x)
-    average = averaged(xp, wide, dim, True)
-    centered = xp.subtract(wide, average)
-    squares = xp.multiply(centered, centered) if _kind(xp, x) != "c" else xp.square(xp.abs(centered))
-    total = xp.sum(squares, axis=dim, keepdims=keepdim)
-    variance = xp.divide(total, builtins.max(_count(x.shape, dim) - correction, 0))
-    return _narrowed(xp, average, x), _narrowed(xp, variance, x)
-
-
-def _variance_gradient(xp: Any, g: Any, x: Any, dim: tuple[int, ...], correction: float) -> Any:
-    if 0 in x.shape:
-        return xp.zeros(tuple(x.shape), dtype=g.dtype)
-    freedom = _count(x.shape, dim) - correction
-    centered = xp.subtract(x, xp.mean(x, axis=dim, keepdims=True))
-    if freedom <= 0:
-        return xp.multiply(g, xp.divide(xp.abs(centered), 0.0))  # NaN at the mean, infinite elsewhere
-    return xp.multiply(centered, g * (2 / freedom))
-
-
-def _through_sqrt(xp: Any, g: Any, root: Any) -> Any:
-    """The gradient of what ``root`` is the square root of; 0 where that is 0, as in PyTorch."""
-    return xp.where(xp.equal(root, 0), 0, xp.divide(g, 2 * root))
-
-
-# Norms
-
-
-@numpy_names
-def norm(
-    input: Tensor,
-    p: float | str | None = "fro",
-    dim: Dims = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-) -> Tensor:
-    """The ``p``-norm of all elements, or over the dimensions ``dim``: ``sum(abs(x)**p)**(1/p)``.
-
-    ``"fro"`` and ``None`` mean 2; ``inf`` and ``-inf`` the largest and smallest magnitude; 0 the number of
-    nonzeros.
-
-    Raises:
-        IndexError: there is no such dimension.
-        NotImplementedError: the nuclear norm.
-        RuntimeError: integers; an unknown name of a norm; the norm of nothing, where that is undefined.
-    """
-    if isinstance(p, str):
-        if p == "nuc":
-            raise NotImplementedError(
-                "norm: the nuclear norm is not implemented; sum the singular values of the matrix"
-            )
-        if p != "fro":
-            raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported: p is a number or 'fro'")
-    order = 2.0 if p is None or p == "fro" else float(p)
-    x, dims = _operand("norm", input, dim, keepdim)
-    if x.dtype.kind in "biu":
-        raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{dtypes.scalar_type_name(x.dtype)}"
-        )
-    if dtype is not None:
-        given = dtypes.normalize(dtype)
-        if given.kind in "biu" or x.dtype.kind == "c" != given.kind:
-            needed = "complex for complex inputs" if x.dtype.kind == "c" else "floating point or complex"
-            raise RuntimeError(
-                f"linalg.vector_norm: dtype should be {needed}, but got {dtypes.scalar_type_name(given)}"
-            )
-        x = x.to(given)
-    if _count(x.shape, dims) == 0 and (order < 0 or order == math.inf):
-        raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {order:g} norm on an empty tensor because the operation "
-            "does not have an identity"
-        )
-    return vector_norm(x, order, dims, keepdim)  # type: ignore[no-any-return]
-
-
-def _norms(make: Make) -> Iterator[Sample]:
-    for ord in (2.0, 1.0, 3.0, 0.5, 1.5, -1.0, math.inf, -math.inf, 0.0):
-        yield Sample(make(2, 3, away_from=0.0), ord=ord, dim=(0, 1))
-        yield Sample(make(2, 3, away_from=0.0), ord=ord, dim=(1,), keepdim=True)
-        yield Sample(make(away_from=0.0), ord=ord, dim=())
-    yield Sample(make(0, 2), ord=2.0, dim=(0,))
-
-
-@op(node="LinalgVectorNormBackward0", samples=_norms)
-def vector_norm(xp: Any, input: Any, /, ord: float, dim: tuple[int, ...], keepdim: bool = False) -> Any:
-    """The norm of order ``ord`` over some dimensions."""
-    x = xp.abs(_widened(xp, input))
-    if ord == math.inf:
-        result = xp.max(x, axis=dim, keepdims=keepdim) if dim else x
-    elif ord == -math.inf:
-        result = xp.min(x, axis=dim, keepdims=keepdim) if dim else x
-    elif ord == 0:
-        result = xp.sum(xp.astype(xp.not_equal(x, 0), x.dtype), axis=dim, keepdims=keepdim)
-    elif ord == 1:
-        result = xp.sum(x, axis=dim, keepdims=keepdim)
-    elif ord == 2:
-        result = xp.sqrt(xp.sum(xp.multiply(x, x), axis=dim, keepdims=keepdim))
-    else:
-        result = xp.pow(xp.sum(xp.pow(x, ord), axis=dim, keepdims=keepdim), 1 / ord)
-    return _narrowed(xp, result, input)
-
-
-@vector_norm.vjp("input")
-def vector_norm_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
-    if ord == 0:
-        return None
-    g = restored(xp, g, input.shape, dim, keepdim)
-    norm = restored(xp, out, input.shape, dim, keepdim)
-    if ord == 2:
-        return xp.multiply(input, _where_positive(xp, norm, xp.divide(g, norm)))
-    if ord == 1:
-        return xp.multiply(_sign(xp, input), g)
-    size = xp.abs(input)
-    if math.isinf(ord):
-        found = xp.astype(xp.logical_or(xp.equal(size, norm), xp.not_equal(size, size)), g.dtype)
-        share = xp.divide(g, xp.sum(found, axis=dim, keepdims=True))
-        return xp.multiply(xp.multiply(_sign(xp, input), found), share)
-    if ord < 2:
-        # sign(x) * |x|**(ord-1) would be 0 * inf at 0
-        scaled = xp.multiply(xp.sign(input), _where_positive(xp, size, xp.pow(size, ord - 1)))
-    else:
-        scaled = xp.multiply(input, xp.pow(size, ord - 2))
-    return xp.multiply(scaled, _where_positive(xp, norm, xp.multiply(g, xp.pow(norm, 1 - ord))))
-
-
-def _sign(xp: Any, x: Any) -> Any:
-    """The sign; 0 for NaN, as in PyTorch."""
-    sign = xp.sign(x)
-    return xp.where(xp.equal(sign, sign), sign, 0)
-
-
-def _where_positive(xp: Any, size: Any, value: Any) -> Any:
-    """``value``, but 0 where ``size`` is 0: PyTorch's subgradient of a norm at zero."""
-    return xp.where(xp.equal(size, 0), 0, value)
-
-
 @numpy_names
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over ``dim``, without overflow.
@@ -586,7 +257,7 @@ def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) ->
     Raises:
         IndexError: there is no such dimension.
     """
-    x, dims = _operand("logsumexp", input, dim, keepdim)
+    x, dims = operand("logsumexp", input, dim, keepdim)
     return logsumexp_dim(x, dims, keepdim)  # type: ignore[no-any-return]
 
 
@@ -595,14 +266,14 @@ def logsumexp_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = 
     """The logarithm of the sum of exponentials over some dimensions."""
     if not dim:
         return xp.positive(input)
-    if _count(input.shape, dim) == 0:
+    if count(input.shape, dim) == 0:
         return xp.log(xp.sum(xp.exp(input), axis=dim, keepdims=keepdim))
-    top = xp.max(xp.real(input) if _kind(xp, input) == "c" else input, axis=dim, keepdims=True)
+    top = xp.max(xp.real(input) if kind_of(xp, input) == "c" else input, axis=dim, keepdims=True)
     # An infinite maximum must not be subtracted from itself.
     top = xp.where(xp.isinf(top), 0, top)
     result = xp.log(xp.sum(xp.exp(xp.subtract(input, top)), axis=dim, keepdims=True))
     result = xp.add(result, top)
-    return result if keepdim else _squeezed(xp, result, dim)
+    return result if keepdim else squeezed(xp, result, dim)
 
 
 @logsumexp_dim.vjp("input")
@@ -622,7 +293,7 @@ def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     Raises:
         IndexError: there is no such dimension.
     """
-    x, dims = _operand("any", input, dim, keepdim)
+    x, dims = operand("any", input, dim, keepdim)
     return any_dim(x, dims, keepdim)  # type: ignore[no-any-return]
 
 
@@ -633,12 +304,12 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     Raises:
         IndexError: there is no such dimension.
     """
-    x, dims = _operand("all", input, dim, keepdim)
+    x, dims = operand("all", input, dim, keepdim)
     return all_dim(x, dims, keepdim)  # type: ignore[no-any-return]
 
 
 def _truths(make: Make) -> Iterator[Sample]:
-    for shape, dim in _SHAPES_AND_DIMS:
+    for shape, dim in SHAPES_AND_DIMS:
         yield Sample(make.bools(*shape), dim=dim)
         yield Sample(make(*shape), dim=dim, keepdim=True)
     yield Sample(make.bools(0, 2), dim=(0,))
@@ -667,7 +338,7 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     Raises:
         IndexError: there is no such dimension.
     """
-    x, dims = _operand("count_nonzero", input, dim, False)
+    x, dims = operand("count_nonzero", input, dim, False)
     return count_nonzero_dim(x, dims)  # type: ignore[no-any-return]
 
 
@@ -684,86 +355,39 @@ def count_nonzero_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: boo
 def _standard_sum(x: Any, /, *, axis: Dims = None, dtype: Any = None, keepdims: bool = False) -> Any:
     if axis is None and not keepdims:
         return sum_all(x, dtype=dtype)
-    return sum_dim(x, _axes(axis, x), keepdims, dtype=dtype)
+    return sum_dim(x, axes(axis, x), keepdims, dtype=dtype)
 
 
 @standard("mean")
 def _standard_mean(x: Any, /, *, axis: Dims = None, keepdims: bool = False) -> Any:
-    return mean_all(x) if axis is None and not keepdims else mean_dim(x, _axes(axis, x), keepdims)
+    return mean_all(x) if axis is None and not keepdims else mean_dim(x, axes(axis, x), keepdims)
 
 
 @standard("prod")
 def _standard_prod(x: Any, /, *, axis: Dims = None, dtype: Any = None, keepdims: bool = False) -> Any:
     if axis is None and not keepdims:
         return prod_all(x, dtype=dtype)
-    for a in sorted(_axes(axis, x), reverse=True):
+    for a in sorted(axes(axis, x), reverse=True):
         x = prod_dim(x, a, keepdims, dtype=dtype)
     return x
 
 
-@standard("var")
-def _standard_var(x: Any, /, *, axis: Dims = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    return var_dim(x, _axes(axis, x), correction, keepdims)
-
-
-@standard("std")
-def _standard_std(x: Any, /, *, axis: Dims = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    return std_dim(x, _axes(axis, x), correction, keepdims)
-
-
 @standard("any")
 def _standard_any(x: Any, /, *, axis: Dims = None, keepdims: bool = False) -> Any:
-    return any_dim(x, _axes(axis, x), keepdims).to(dtypes.bool_)
+    return any_dim(x, axes(axis, x), keepdims).to(dtypes.bool_)
 
 
 @standard("all")
 def _standard_all(x: Any, /, *, axis: Dims = None, keepdims: bool = False) -> Any:
-    return all_dim(x, _axes(axis, x), keepdims).to(dtypes.bool_)
+    return all_dim(x, axes(axis, x), keepdims).to(dtypes.bool_)
 
 
 @standard("count_nonzero")
 def _standard_count_nonzero(x: Any, /, *, axis: Dims = None, keepdims: bool = False) -> Any:
-    return count_nonzero_dim(x, _axes(axis, x), keepdims)
+    return count_nonzero_dim(x, axes(axis, x), keepdims)
 
 
-def _axes(axis: Dims, x: Any) -> tuple[int, ...]:
-    return normalize_dims(axis, x.ndim)
-
-
-# What the operations share
-
-
-def restored(xp: Any, x: Any, shape: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
-    """A reduction of ``shape`` over ``dim`` with these dimensions as 1: it broadcasts against ``shape``."""
-    return x if keepdim or not dim or not shape else xp.reshape(x, kept_shape(shape, dim))
-
-
-def as_dtype(xp: Any, x: Any, dtype: dtypes.DType) -> Any:
-    """``x`` in another dtype; the real part of complex numbers for a real one."""
-    return xp.astype(xp.real(x) if _kind(xp, x) == "c" != dtype.kind else x, dtype)
-
-
-def _operand(name: str, input: Any, dim: Any, keepdim: bool) -> tuple[Any, tuple[int, ...]]:
-    if keepdim.__class__ is not bool:
-        raise TypeError(
-            f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}; several dimensions "
-            "are given as one tuple"
-        )
-    x = as_tensor(input, name)
-    return x, reduced_dims(dim, x.ndim)
-
-
-def _squeezed(xp: Any, x: Any, dim: tuple[int, ...]) -> Any:
-    return xp.reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in dim])) if dim else x
-
-
-def _count(shape: Any, dim: tuple[int, ...]) -> int:
-    """How many elements are reduced into one."""
-    return math.prod([shape[d] for d in dim])
-
-
-def _kind(xp: Any, x: Any) -> str:
-    return xp.np_dtype(x.dtype).kind  # type: ignore[no-any-return]
+# What they share
 
 
 def _sum(xp: Any, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
@@ -779,38 +403,7 @@ def _sum(xp: Any, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
 
 
 def _prod(xp: Any, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
-    if dtype is None and _kind(xp, x) in "biu":
+    if dtype is None and kind_of(xp, x) in "biu":
         dtype = dtypes.int64
     axis = axis if x.shape else None
     return xp.prod(x if dtype is None else as_dtype(xp, x, dtype), axis=axis, keepdims=keepdims)
-
-
-def averaged(xp: Any, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """The mean of an array.
-
-    Raises:
-        RuntimeError: integers.
-    """
-    given = xp.np_dtype(x.dtype) if dtype is None else dtype
-    if given.kind in "biu":
-        raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex "
-            f"dtype. Got: {dtypes.scalar_type_name(given)}. Cast it, or pass dtype="
-        )
-    if dtype is not None:
-        x = as_dtype(xp, x, dtype)
-    if 0 in x.shape:
-        # Libraries warn of the mean of nothing, or refuse it; here it is NaN.
-        count = math.prod(x.shape) if axis is None else _count(x.shape, axis)
-        return xp.sum(x, axis=axis, keepdims=keepdims) / count
-    return xp.mean(x, axis=axis, keepdims=keepdims)
-
-
-def _widened(xp: Any, x: Any) -> Any:
-    """Half precision as float32: sums of squares would overflow."""
-    return xp.astype(x, dtypes.float32) if xp.np_dtype(x.dtype).itemsize == 2 else x
-
-
-def _narrowed(xp: Any, result: Any, x: Any) -> Any:
-    """A result of :func:`_widened` in the dtype of ``x`` again."""
-    return xp.astype(result, x.dtype) if xp.np_dtype(x.dtype).itemsize == 2 else result

@@ -23,6 +23,8 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``.
 
     Args:
+        input: the scores.
+        dim: the dimension along which the results belong together.
         dtype: cast ``input`` to this first.
 
     Raises:
@@ -53,6 +55,8 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``x - log(sum(exp(x)))`` along ``dim``: the logarithm of :func:`softmax`, without its underflow.
 
     Args:
+        input: the scores.
+        dim: the dimension along which the results belong together.
         dtype: cast ``input`` to this first.
 
     Raises:
@@ -75,8 +79,8 @@ def log_softmax_dim_vjp(xp: Any, g: Any, out: Any, dim: int) -> Any:
     return xp.subtract(g, xp.multiply(xp.exp(out), _total(xp, g, dim)))
 
 
-# Array libraries reduce a matrix of few columns row by row, at a price per row. It costs less to reduce its columns,
-# copied, or to multiply it by a vector.
+# Array libraries reduce a matrix of few columns row by row, at a price per row. It costs less to reduce its
+# columns, copied, or to multiply it by a vector.
 
 
 def _largest(xp: Any, x: Any, dim: int) -> Any:
@@ -95,7 +99,7 @@ def _total(xp: Any, x: Any, dim: int) -> Any:
 
 def _is_narrow(x: Any, dim: int) -> bool:
     shape = x.shape
-    return dim == 1 and len(shape) == 2 and 0 < shape[1] <= 32 and shape[0] >= 64  # type: ignore[no-any-return]
+    return dim == 1 and len(shape) == 2 and 0 < shape[1] <= 32 and shape[0] >= 64
 
 
 def _along(kernel: str, input: Any, dim: int, dtype: Any) -> tuple[Any, int]:

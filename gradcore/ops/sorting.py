@@ -230,7 +230,8 @@ def searchsorted(
         sorted_sequence: the last dimension is sorted.
         input: a number, or a tensor; for a batch its first dimensions are those of ``sorted_sequence``.
         out_int32: give int32, not int64.
-        right, side: behind equal elements (``right=True``, ``side="right"``), not before them.
+        right: behind equal elements, not before them.
+        side: ``"right"`` or ``"left"``, the same as ``right``.
         sorter: the order that sorts ``sorted_sequence``, where it is not sorted.
 
     Raises:

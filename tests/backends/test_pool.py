@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import subprocess
 import sys
@@ -26,11 +25,11 @@ plain = backend.namespace(0)
 large, _ = backend.large_namespace(0)
 
 N = 40_000  # 156 KB in float32, 312 KB in float64
+SHORT = 400  # enough for a pool that begins at 256 bytes
 
 
 @pytest.fixture(autouse=True)
 def _fresh_pool():
-    gc.collect()
     _pool.empty_cache()
     yield
     _pool.empty_cache()
@@ -77,8 +76,22 @@ def outcome(function, *args):
         return type(e), str(e)
 
 
-def same_outcome(name, *args):
-    got, expected = outcome(getattr(large, name), *args), outcome(getattr(plain, name), *args)
+@pytest.fixture(scope="module")
+def _pooled():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_pool, "LEAST", 256)
+        return LargeNumpyFunctions()
+
+
+@pytest.fixture
+def pooled(_pooled, monkeypatch):
+    """The functions as they are for large arrays, with a pool that begins at small ones."""
+    monkeypatch.setattr(_pool, "LEAST", 256)
+    return _pooled
+
+
+def same_outcome(pooled, name, *args):
+    got, expected = outcome(getattr(pooled, name), *args), outcome(getattr(plain, name), *args)
     if isinstance(expected, tuple):
         assert got == expected
     else:
@@ -93,48 +106,60 @@ def test_ufuncs_are_wrapped():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", UNARY)
-def test_unary(name, dtype):
-    x = values((100, N // 100), dtype)
+def test_unary(pooled, name, dtype):
+    x = values((20, SHORT // 20), dtype)
     for operand in (x, x.T, x[::2], x[:2], x[0, 0:1], np.asarray(x[0, 0]), x[:0]):
-        same_outcome(name, operand)
+        same_outcome(pooled, name, operand)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", BINARY)
-def test_binary(name, dtype):
-    x, y = values((100, N // 100), dtype), values((100, N // 100), dtype, seed=1)
-    for operands in ((x, y), (x.T, y.T), (x, x), (x, y[0]), (x[:, :1], y), (x, np.asarray(y[0, 0])), (x[0, :2], y[0, :2])):
-        same_outcome(name, *operands)
-        same_outcome(name, *operands[::-1])
+def test_binary(pooled, name, dtype):
+    x, y = values((20, SHORT // 20), dtype), values((20, SHORT // 20), dtype, seed=1)
+    number = np.asarray(y[0, 0])
+    for operands in ((x, y), (x.T, y.T), (x, x), (x, y[0]), (x[:, :1], y), (x, number), (x[0, :2], y[0, :2])):
+        same_outcome(pooled, name, *operands)
+        same_outcome(pooled, name, *operands[::-1])
 
 
-@pytest.mark.parametrize("number", [2, 2.5, 2j, True, -1, 300, float("nan"), np.float64(1.5), np.float32(1.5)], ids=repr)
+NUMBERS = [2, 2.5, 2j, True, -1, 300, float("nan"), np.float64(1.5), np.float32(1.5)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
 @pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float32", "float64", "complex64"])
 @pytest.mark.parametrize("name", ["add", "pow", "divide", "less", "maximum", "atan2", "remainder"])
-def test_numbers_beside_arrays(name, dtype, number):
-    x = values((N,), dtype)
-    same_outcome(name, x, number)
-    same_outcome(name, number, x)
+def test_numbers_beside_arrays(pooled, name, dtype, number):
+    x = values((SHORT,), dtype)
+    same_outcome(pooled, name, x, number)
+    same_outcome(pooled, name, number, x)
 
 
 @pytest.mark.parametrize(("a", "b"), [*itertools.combinations(["bool", "int32", "int64", "float32", "float64"], 2)])
-def test_mixed_dtypes(a, b):
+def test_mixed_dtypes(pooled, a, b):
     for name in ("add", "multiply", "less", "divide"):
-        same_outcome(name, values((N,), a), values((N,), b))
+        same_outcome(pooled, name, values((SHORT,), a), values((SHORT,), b))
 
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((N, 1), (1, 3)), ((1, 300), (300, 1)), ((300, 1, 200), (200,)), ((3,), (N, 1)), ((1,), (N,)), ((N,), (2,)), ((), (N,))],
+    [
+        ((SHORT, 1), (1, 3)),
+        ((1, 30), (30, 1)),
+        ((30, 1, 20), (20,)),
+        ((3,), (SHORT, 1)),
+        ((1,), (SHORT,)),
+        ((SHORT,), (2,)),
+        ((), (SHORT,)),
+    ],
 )
-def test_broadcasting(a, b):
+def test_broadcasting(pooled, a, b):
     for order in ("C", "F"):
         x, y = np.asarray(values(a, "float32"), order=order), np.asarray(values(b, "float32"), order=order)
-        same_outcome("add", x, y)
-        same_outcome("less", x, y)
+        same_outcome(pooled, "add", x, y)
+        same_outcome(pooled, "less", x, y)
 
 
-def test_other_functions():
+def test_other_functions(pooled):
     x, y = values((200, 300), "float32"), values((300, 200), "float32", seed=1)
     batch = values((3, 200, 100), "float64")
     mask = values((200, 300), "float32") > 0
@@ -180,26 +205,26 @@ def test_other_functions():
         ("mean", x),
     ]
     for name, *args in calls:
-        same_outcome(name, *args)
-    assert large.astype(x, np.dtype("float32"), copy=False) is x
-    assert large.astype(x, np.dtype("float32")) is not x
+        same_outcome(pooled, name, *args)
+    assert pooled.astype(x, np.dtype("float32"), copy=False) is x
+    assert pooled.astype(x, np.dtype("float32")) is not x
 
 
 @pytest.mark.parametrize("dtype", [None, *map(np.dtype, ["float32", "float64", "int32", "bool", "complex64"])], ids=str)
-@pytest.mark.parametrize("shape", [(N,), (300, 200), N, (2, 3), (), (0, N)], ids=str)
-def test_creation(shape, dtype):
-    same(large.zeros(shape, dtype=dtype), plain.zeros(shape, dtype=dtype))
-    same(large.ones(shape, dtype=dtype), plain.ones(shape, dtype=dtype))
-    assert large.empty(shape, dtype=dtype).dtype == plain.empty(shape, dtype=dtype).dtype
-    assert large.empty(shape, dtype=dtype).shape == plain.empty(shape, dtype=dtype).shape
+@pytest.mark.parametrize("shape", [(SHORT,), (300, 200), SHORT, (2, 3), (), (0, SHORT)], ids=str)
+def test_creation(pooled, shape, dtype):
+    same(pooled.zeros(shape, dtype=dtype), plain.zeros(shape, dtype=dtype))
+    same(pooled.ones(shape, dtype=dtype), plain.ones(shape, dtype=dtype))
+    assert pooled.empty(shape, dtype=dtype).dtype == plain.empty(shape, dtype=dtype).dtype
+    assert pooled.empty(shape, dtype=dtype).shape == plain.empty(shape, dtype=dtype).shape
     for value in (0, 1.5, -0.0, True):
-        same(large.full(shape, value, dtype=dtype), plain.full(shape, value, dtype=dtype))
+        same(pooled.full(shape, value, dtype=dtype), plain.full(shape, value, dtype=dtype))
     for x in (plain.ones(shape, dtype=dtype), plain.ones(shape, dtype=dtype).T):
-        same(large.zeros_like(x), plain.zeros_like(x))
-        same(large.ones_like(x), plain.ones_like(x))
-        same(large.full_like(x, 2), plain.full_like(x, 2))
-        same(large.zeros_like(x, dtype=np.dtype("int8")), plain.zeros_like(x, dtype=np.dtype("int8")))
-        assert large.empty_like(x).strides == plain.empty_like(x).strides
+        same(pooled.zeros_like(x), plain.zeros_like(x))
+        same(pooled.ones_like(x), plain.ones_like(x))
+        same(pooled.full_like(x, 2), plain.full_like(x, 2))
+        same(pooled.zeros_like(x, dtype=np.dtype("int8")), plain.zeros_like(x, dtype=np.dtype("int8")))
+        assert pooled.empty_like(x).strides == plain.empty_like(x).strides
 
 
 def test_in_place_arithmetic_and_views_work_on_results():
@@ -253,9 +278,9 @@ def test_a_block_in_use_is_not_used_again():
         lambda x: np.lib.stride_tricks.as_strided(x, (2, 5), (12, 8)),
         memoryview,
         lambda x: np.frombuffer(x, np.float32),
-        lambda x: np.from_dlpack(x),
+        np.from_dlpack,
         lambda x: x.flat,
-        lambda x: np.nditer(x),
+        np.nditer,
         lambda x: x.base,
         lambda x: x.__array_interface__ and x,
         lambda x: (x for _ in range(2)),
@@ -296,26 +321,25 @@ def test_an_operation_that_raises_gives_its_block_back():
     assert _pool.memory_allocated() == 0
 
 
-def test_a_finalizer_that_computes_gets_its_own_block(monkeypatch):
-    """Between finding an idle block and taking it, other code of this thread may run: here, as an idle view is viewed."""
-    key = ((N,), np.dtype("float32"))
-    shelf = [large.empty(*key[:1], dtype=key[1])][0:0]
-    pool = _pool._local.pool
+def test_a_finalizer_that_computes_gets_its_own_block():
+    """Between finding an idle block and taking it, other code of this thread may run."""
+    shape, dtype = (N,), np.dtype("float32")
+    large.empty(shape, dtype=dtype)
+    views = _pool._local.pool.views
     stolen = []
 
     class Intruder(list):
-        """A shelf that, when a block is picked from it, first lends that block to somebody else."""
+        """A list that lends a block to somebody else when that block is picked from it."""
 
         def __getitem__(self, i):
             if not stolen:
                 stolen.append(list.__getitem__(self, i).view())
             return list.__getitem__(self, i)
 
-    pool.views[key] = Intruder(pool.views[key])
-    x = large.empty((N,), dtype=key[1])
+    views[shape, dtype] = Intruder(views[shape, dtype])
+    x = large.empty(shape, dtype=dtype)
     assert stolen
     assert x.ctypes.data != stolen[0].ctypes.data
-    assert shelf == []
 
 
 def test_every_thread_has_its_own_blocks():

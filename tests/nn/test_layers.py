@@ -164,7 +164,8 @@ def test_module_list(t):
     m = n.ModuleList([n.Linear(1, 1)])
     assert m.append(n.ReLU()) is m
     m += [n.Tanh()]
-    assert [type(x).__name__ for x in m + [n.Sigmoid()]]  # noqa: RUF005 - the operator == ["Linear", "ReLU", "Tanh", "Sigmoid"]
+    longer = m + [n.Sigmoid()]  # noqa: RUF005 - the operator itself
+    assert [type(x).__name__ for x in longer] == ["Linear", "ReLU", "Tanh", "Sigmoid"]
     assert isinstance(m[:2], n.ModuleList)
     assert [k for k, _ in m.named_parameters()] == ["0.weight", "0.bias"]
     m.insert(0, n.Sigmoid())
@@ -176,15 +177,15 @@ def test_module_list(t):
 
 
 FILLS = {
-    "uniform_": (dict(a=-2.0, b=3.0), 0.5, 5 / math.sqrt(12)),
-    "normal_": (dict(mean=1.0, std=2.0), 1.0, 2.0),
-    "xavier_uniform_": (dict(gain=2.0), 0.0, 2 * math.sqrt(2 / 500)),
-    "xavier_normal_": (dict(), 0.0, math.sqrt(2 / 500)),
-    "kaiming_uniform_": (dict(a=0.5), 0.0, math.sqrt(2 / 1.25 / 300)),
-    "kaiming_normal_": (dict(mode="fan_out", nonlinearity="relu"), 0.0, math.sqrt(2 / 200)),
-    "constant_": (dict(val=3.0), 3.0, 0.0),
-    "ones_": (dict(), 1.0, 0.0),
-    "zeros_": (dict(), 0.0, 0.0),
+    "uniform_": ({"a": -2.0, "b": 3.0}, 0.5, 5 / math.sqrt(12)),
+    "normal_": ({"mean": 1.0, "std": 2.0}, 1.0, 2.0),
+    "xavier_uniform_": ({"gain": 2.0}, 0.0, 2 * math.sqrt(2 / 500)),
+    "xavier_normal_": ({}, 0.0, math.sqrt(2 / 500)),
+    "kaiming_uniform_": ({"a": 0.5}, 0.0, math.sqrt(2 / 1.25 / 300)),
+    "kaiming_normal_": ({"mode": "fan_out", "nonlinearity": "relu"}, 0.0, math.sqrt(2 / 200)),
+    "constant_": ({"val": 3.0}, 3.0, 0.0),
+    "ones_": ({}, 1.0, 0.0),
+    "zeros_": ({}, 0.0, 0.0),
 }
 
 

@@ -24,9 +24,9 @@ OF_TWO = [
 ]  # fmt: skip
 OF_ONE = [
     "x + 1", "1 + x", "x - 1", "1 - x", "x * 2", "2 * x", "x / 2", "2 / x", "x % 2", "x % -0.7", "-x", "(+x) * 1",
-    "t.rsub(x, 1, alpha=3)", "t.div(x, 2, rounding_mode='floor')", "t.fmod(x, 0.7)", "x ** 2", "x ** 3", "x ** 4", "x ** 1",
-    "x ** 0", "x ** -1", "x ** -2", "x.square()", "x.reciprocal()", "2 ** x", "0.3 ** x", "1 ** x", "x * x", "x - x",
-    "t.addcmul(x, x, x, value=2)", "t.addcdiv(x, x, x)",
+    "t.rsub(x, 1, alpha=3)", "t.div(x, 2, rounding_mode='floor')", "t.fmod(x, 0.7)", "x ** 2", "x ** 3", "x ** 4",
+    "x ** 1", "x ** 0", "x ** -1", "x ** -2", "x.square()", "x.reciprocal()", "2 ** x", "0.3 ** x", "1 ** x", "x * x",
+    "x - x", "t.addcmul(x, x, x, value=2)", "t.addcdiv(x, x, x)",
 ]  # fmt: skip
 
 
@@ -74,9 +74,10 @@ def test_three_operands(expression, torch):
 @pytest.mark.parametrize(
     "expression",
     [
-        "x + y", "x - y", "x * y", "x / y", "x ** y", "x ** 2", "x ** -1", "x ** 1.5", "x ** (1 + 2j)", "(1 + 2j) ** x",
-        "2 ** x", "x * 2", "1j * x", "1 / x", "x / (1 - 2j)", "1 - x", "t.add(x, y, alpha=1j)", "t.lerp(x, y, 0.3)",
-        "t.lerp(x, y, y)", "t.addcmul(x, y, y, value=2)", "t.addcdiv(x, y, x, value=2)", "x.square()", "-x",
+        "x + y", "x - y", "x * y", "x / y", "x ** y", "x ** 2", "x ** -1", "x ** 1.5", "x ** (1 + 2j)",
+        "(1 + 2j) ** x", "2 ** x", "x * 2", "1j * x", "1 / x", "x / (1 - 2j)", "1 - x", "t.add(x, y, alpha=1j)",
+        "t.lerp(x, y, 0.3)", "t.lerp(x, y, y)", "t.addcmul(x, y, y, value=2)", "t.addcdiv(x, y, x, value=2)",
+        "x.square()", "-x",
     ],
 )  # fmt: skip
 def test_complex_operands(expression, torch):
@@ -91,9 +92,9 @@ def test_complex_beside_real(expression, torch):
 @pytest.mark.parametrize(
     "expression",
     [
-        "x + 1", "1 - x", "x * 0", "x / 0", "1 / x", "0 / x", "x % 2", "x % -2", "x % 0", "t.fmod(x, 2)", "t.fmod(x, 0.0)",
-        "x ** 0", "x ** 1", "x ** 2", "x ** 0.5", "x ** -0.5", "x ** -1", "x ** -2", "x ** 0.0", "x ** 2.5", "x ** -1.5",
-        "0.0 ** x", "2 ** x", "1 ** x", "(-2) ** x", "t.div(x, 0, rounding_mode='floor')",
+        "x + 1", "1 - x", "x * 0", "x / 0", "1 / x", "0 / x", "x % 2", "x % -2", "x % 0", "t.fmod(x, 2)",
+        "t.fmod(x, 0.0)", "x ** 0", "x ** 1", "x ** 2", "x ** 0.5", "x ** -0.5", "x ** -1", "x ** -2", "x ** 0.0",
+        "x ** 2.5", "x ** -1.5", "0.0 ** x", "2 ** x", "1 ** x", "(-2) ** x", "t.div(x, 0, rounding_mode='floor')",
         "t.div(x, 2, rounding_mode='trunc')", "t.lerp(x, x + 1, 0.25)", "x.square()", "x.reciprocal()",
     ],
 )  # fmt: skip
@@ -127,14 +128,25 @@ KINDS = {
     "single number": np.array(2.0, np.float32),
 }
 # Of truth values PyTorch forms no differences, also with numbers; here they count as 0 and 1.
-FUNCTIONS = ["x + y", "x * y", "x / y", "x ** y", "x // y", "x % y", "t.fmod(x, y)", "t.div(x, y, rounding_mode='trunc')"]
+FUNCTIONS = [
+    "x + y",
+    "x * y",
+    "x / y",
+    "x ** y",
+    "x // y",
+    "x % y",
+    "t.fmod(x, y)",
+    "t.div(x, y, rounding_mode='trunc')",
+]
 
 
 @pytest.mark.parametrize("a", KINDS)
 @pytest.mark.parametrize("b", KINDS)
 def test_dtypes_of_pairs(a, b, torch):
     for expression in [*FUNCTIONS, *(["x - y"] if "bool" not in (a, b) else [])]:
-        if "bool" in (a, b) and ("/" in expression or "%" in expression or "fmod" in expression or "mode" in expression):
+        if "bool" in (a, b) and (
+            "/" in expression or "%" in expression or "fmod" in expression or "mode" in expression
+        ):
             continue  # one of the divisors is False
         agree(torch, expression, KINDS[a], KINDS[b], order=0)
 
@@ -144,10 +156,11 @@ def test_dtypes_of_pairs(a, b, torch):
     "expression",
     [
         "x + 1", "x + 1.0", "x + 1j", "x * True", "x + 300", "x - 1", "1 - x", "x / 2", "2 / x", "1.5 / x", "x // 2",
-        "x // 2.0", "7 // x", "x % 2", "x % 2.5", "x % -3", "7 % x", "x ** 2", "x ** 2.0", "x ** 0.5", "x ** 1j", "x ** True",
-        "2 ** x", "2.5 ** x", "1j ** x", "-x", "x.square()", "x.reciprocal()", "t.div(x, -2, rounding_mode='trunc')",
-        "t.div(x, 2.5, rounding_mode='floor')", "t.fmod(x, 3)", "t.fmod(x, 2.5)", "t.addcmul(x, x, x)",
-        "t.addcmul(x, x, x, value=1.5)", "t.addcdiv(x, x, x)", "t.add(x, x, alpha=2)", "t.add(x, x, alpha=1.5)",
+        "x // 2.0", "7 // x", "x % 2", "x % 2.5", "x % -3", "7 % x", "x ** 2", "x ** 2.0", "x ** 0.5", "x ** 1j",
+        "x ** True", "2 ** x", "2.5 ** x", "1j ** x", "-x", "x.square()", "x.reciprocal()",
+        "t.div(x, -2, rounding_mode='trunc')", "t.div(x, 2.5, rounding_mode='floor')", "t.fmod(x, 3)",
+        "t.fmod(x, 2.5)", "t.addcmul(x, x, x)", "t.addcmul(x, x, x, value=1.5)", "t.addcdiv(x, x, x)",
+        "t.add(x, x, alpha=2)", "t.add(x, x, alpha=1.5)",
     ],
 )  # fmt: skip
 def test_dtypes_beside_numbers(expression, kind, torch):
@@ -168,17 +181,19 @@ def test_float16(torch, device):
     "expression",
     [
         "(x * 1).add_(1)", "(x * 1).add_(x, alpha=2)", "(x * 1).sub_(y)", "(x * 1).mul_(y)", "(x * 1).div_(y)",
-        "(x * 1).div_(2, rounding_mode='floor')", "(x * 1).pow_(2)", "(x * 1).pow_(t.tensor(2.0))", "(x * 1).square_()",
-        "(x * 1).remainder_(0.7)", "(x * 1).fmod_(y)", "(x * 1).neg_()", "(x * 1).reciprocal_()", "(x * 1).lerp_(y, 0.3)",
-        "(x * 1).lerp_(y, y)", "(x * 1).addcmul_(y, y)", "(x * 1).addcdiv_(y, y, value=2)", "(x * 1).mul_(x)",
-        "x.add_(1)", "(x * 1).add_(1j)", "(x * 1).add_(t.ones(4, 2, 3))",
+        "(x * 1).div_(2, rounding_mode='floor')", "(x * 1).pow_(2)", "(x * 1).pow_(t.tensor(2.0))",
+        "(x * 1).square_()", "(x * 1).remainder_(0.7)", "(x * 1).fmod_(y)", "(x * 1).neg_()", "(x * 1).reciprocal_()",
+        "(x * 1).lerp_(y, 0.3)", "(x * 1).lerp_(y, y)", "(x * 1).addcmul_(y, y)", "(x * 1).addcdiv_(y, y, value=2)",
+        "(x * 1).mul_(x)", "x.add_(1)", "(x * 1).add_(1j)", "(x * 1).add_(t.ones(4, 2, 3))",
     ],
 )  # fmt: skip
 def test_in_place(expression, torch):
     agree(torch, expression, MATRIX, OTHER)
 
 
-@pytest.mark.parametrize("program", ["v += 1", "v -= 2", "v *= 3", "v /= 2", "v **= 2", "v %= 0.7", "v[0] *= 2", "v[:, 1] **= 2"])
+@pytest.mark.parametrize(
+    "program", ["v += 1", "v -= 2", "v *= 3", "v /= 2", "v **= 2", "v %= 0.7", "v[0] *= 2", "v[:, 1] **= 2"]
+)
 def test_operators_in_place(program, t):
     x = t.tensor(MATRIX, requires_grad=True)
     v = x * 1

@@ -17,7 +17,14 @@ TO_NUMBERS = [
     "t.clamp_max(x, 1)", "x.clamp(0.0, float('inf'))", "x.clamp(float('nan'), 1)", "x.clamp_min(float('nan'))",
     "x.clamp(-float('inf'), 0.5)",
 ]  # fmt: skip
-TO_TENSORS = ["x.clamp(y, z)", "x.clamp(min=y)", "t.clamp(x, max=z)", "x.clamp(z, y)", "x.clamp_min(y)", "x.clamp_max(z)"]
+TO_TENSORS = [
+    "x.clamp(y, z)",
+    "x.clamp(min=y)",
+    "t.clamp(x, max=z)",
+    "x.clamp(z, y)",
+    "x.clamp_min(y)",
+    "x.clamp_max(z)",
+]
 OF_TWO = ["t.maximum(x, y)", "x.minimum(y)", "t.fmax(x, y)", "x.fmin(y)"]
 
 
@@ -77,8 +84,8 @@ def test_integers_and_truth_values(expression, x, torch):
 @pytest.mark.parametrize(
     "expression",
     [
-        "(x * 1).clamp_(0, 1)", "(x * 1).clamp_(min=y)", "(x * 1).clip_(0)", "(x * 1).clamp_min_(0)", "(x * 1).clamp_max_(y)",
-        "(x * 1)[0].clamp_(0, 1)", "x.clamp_(0, 1)",
+        "(x * 1).clamp_(0, 1)", "(x * 1).clamp_(min=y)", "(x * 1).clip_(0)", "(x * 1).clamp_min_(0)",
+        "(x * 1).clamp_max_(y)", "(x * 1)[0].clamp_(0, 1)", "x.clamp_(0, 1)",
     ],
 )  # fmt: skip
 def test_in_place(expression, torch):
@@ -88,9 +95,9 @@ def test_in_place(expression, torch):
 @pytest.mark.parametrize(
     "expression",
     [
-        "x.clamp()", "x.clamp(None, None)", "x.clamp(0, 1j)", "(x * 1j).clamp(0, 1)", "x.clamp('a')", "t.clamp(1.0, 0, 1)",
-        "t.maximum(x * 1j, x)", "t.fmin(x * 1j, x)", "t.maximum(x, 'a')", "t.maximum(x, t.ones(5))", "x.float().clamp(0, 1e60)",
-        "x.clamp(t.ones(5))",
+        "x.clamp()", "x.clamp(None, None)", "x.clamp(0, 1j)", "(x * 1j).clamp(0, 1)", "x.clamp('a')",
+        "t.clamp(1.0, 0, 1)", "t.maximum(x * 1j, x)", "t.fmin(x * 1j, x)", "t.maximum(x, 'a')",
+        "t.maximum(x, t.ones(5))", "x.float().clamp(0, 1e60)", "x.clamp(t.ones(5))",
     ],
 )  # fmt: skip
 def test_errors(expression, torch):

@@ -64,8 +64,8 @@ def test_bits_with_numbers(kind, number, torch):
 @pytest.mark.parametrize(
     "expression",
     [
-        "~x", "t.bitwise_not(x)", "t.logical_not(x)", "t.isnan(x)", "x.isinf()", "x.isfinite()", "t.isposinf(x)", "t.isneginf(x)",
-        "t.isreal(x)", "t.signbit(x)",
+        "~x", "t.bitwise_not(x)", "t.logical_not(x)", "t.isnan(x)", "x.isinf()", "x.isfinite()", "t.isposinf(x)",
+        "t.isneginf(x)", "t.isreal(x)", "t.signbit(x)",
     ],
 )  # fmt: skip
 def test_one_operand(expression, kind, torch):
@@ -155,7 +155,9 @@ def test_isclose(equal_nan, torch):
     agree(torch, "t.isclose(x, y)", np.array([True, False]), np.array([True, True]))
 
 
-@pytest.mark.parametrize("expression", ["t.isclose(x, y)", "t.isclose(x, x, rtol=-1)", "t.isclose(x, x, atol=-1)", "t.allclose(x, y)"])
+@pytest.mark.parametrize(
+    "expression", ["t.isclose(x, y)", "t.isclose(x, x, rtol=-1)", "t.isclose(x, x, atol=-1)", "t.allclose(x, y)"]
+)
 def test_errors_of_isclose(expression, torch):
     agree(torch, expression, np.ones(2), np.ones(2, np.float32))
 

@@ -11,8 +11,8 @@ import gradcore as gc
 inf, nan = np.inf, np.nan
 COMPLEX = np.array([[1 + 2j, -0.5j, 0.7], [-1.2 + 0.3j, 0.4 - 1j, 2j - 1]])
 EXPRESSIONS = [
-    "x.real", "x.imag", "t.real(x) * t.imag(x)", "x.angle()", "x.abs()", "x.sgn()", "(x * x.conj()).real", "x.conj() * x",
-    "t.conj(x).imag", "x.real ** 2 + x.imag ** 2", "(x * 1).sgn_()",
+    "x.real", "x.imag", "t.real(x) * t.imag(x)", "x.angle()", "x.abs()", "x.sgn()", "(x * x.conj()).real",
+    "x.conj() * x", "t.conj(x).imag", "x.real ** 2 + x.imag ** 2", "(x * 1).sgn_()",
 ]  # fmt: skip
 
 

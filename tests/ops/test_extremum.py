@@ -27,8 +27,9 @@ INPUTS = {
     "bools": [True, False, True],
 }
 EXPRESSIONS = """t.max(x); t.min(x); t.max(x, 0); t.min(x, dim=-1, keepdim=True); t.max(x, 0, True); x.max(axis=0)
-    t.amax(x); t.amin(x); t.amax(x, 0); t.amin(x, (0, -1), keepdim=True); t.amax(x, dim=()); x.aminmax(); x.aminmax(dim=0)
-    x.aminmax(dim=-1, keepdim=True); t.argmax(x); t.argmin(x); t.argmax(x, 0); t.argmin(x, dim=-1, keepdim=True)
+    t.amax(x); t.amin(x); t.amax(x, 0); t.amin(x, (0, -1), keepdim=True); t.amax(x, dim=()); x.aminmax()
+    x.aminmax(dim=0); x.aminmax(dim=-1, keepdim=True)
+    t.argmax(x); t.argmin(x); t.argmax(x, 0); t.argmin(x, dim=-1, keepdim=True)
     x.argmax(keepdim=True); t.median(x); t.median(x, -1); t.max(x, x * 1); t.min(x, other=x); x.max(-x)"""
 
 

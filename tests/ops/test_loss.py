@@ -1,4 +1,4 @@
-"""Losses beside PyTorch's."""
+"""Losses, cross entropies and divergences beside PyTorch's."""
 
 from __future__ import annotations
 

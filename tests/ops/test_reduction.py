@@ -26,7 +26,8 @@ INPUTS = {
 }
 NAN = {"nan": [1.0, nan, 3.0], "infinite": [inf, 1.0], "minus infinite": [-inf, -inf]}
 
-SUMS = """t.sum(x); t.sum(x, 0); t.sum(x, -1, keepdim=True); t.sum(x, (0, -1)); t.sum(x, ()); x.sum(dim=None, keepdim=True)
+SUMS = """t.sum(x); t.sum(x, 0); t.sum(x, -1, keepdim=True); t.sum(x, (0, -1)); t.sum(x, ())
+    x.sum(dim=None, keepdim=True)
     t.sum(x, dtype=t.float64); t.sum(x, 0, dtype=t.float64); t.mean(x); t.mean(x, 0); t.mean(x, (-1,), True)
     x.mean(()); t.mean(x, dtype=t.float64); t.nansum(x); t.nansum(x, 0, True); x.sum(axis=0, keepdims=True)
     t.count_nonzero(x); t.count_nonzero(x, 0); t.any(x); t.all(x); t.any(x, 0); t.all(x, -1, keepdim=True)"""

@@ -28,8 +28,8 @@ TIES = {
     "bools": [True, False, True, False],
 }
 EXPRESSIONS = """t.sort(x); x.sort(0, True); t.sort(x, dim=0, stable=True); t.sort(x, stable=True, descending=True)
-    x.argsort(); t.argsort(x, 0, True); t.msort(x); x.sort(axis=0); t.topk(x, 1); x.topk(1, 0, False); x.topk(k=2, dim=-1)
-    x.topk(0); t.kthvalue(x, 1); x.kthvalue(2, -1, True); x.kthvalue(1, dim=0)"""
+    x.argsort(); t.argsort(x, 0, True); t.msort(x); x.sort(axis=0); t.topk(x, 1); x.topk(1, 0, False)
+    x.topk(k=2, dim=-1); x.topk(0); t.kthvalue(x, 1); x.kthvalue(2, -1, True); x.kthvalue(1, dim=0)"""
 
 
 @pytest.mark.parametrize("name", INPUTS)

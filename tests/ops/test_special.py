@@ -12,7 +12,9 @@ from gradcore.ops import _numeric
 inf, nan = np.inf, np.nan
 ANY = np.array([[0.3, -1.2, 1.7], [0.8, 1.9, -0.4]])
 POSITIVE = np.array([[0.4, 1.3, 0.7], [2.1, 0.2, 1.6]])
-SPECIAL = np.array([-inf, -30.0, -5.0, -1.0, -0.46875, -0.0, 0.0, 1e-300, 0.46875, 0.5, 3.999, 4.0, 26.0, 30.0, inf, nan])
+SPECIAL = np.array(
+    [-inf, -30.0, -5.0, -1.0, -0.46875, -0.0, 0.0, 1e-300, 0.46875, 0.5, 3.999, 4.0, 26.0, 30.0, inf, nan]
+)
 
 
 @pytest.mark.parametrize("name", ["erf", "erfc", "sinc"])
@@ -36,7 +38,8 @@ def test_complex_numbers_are_refused(name, torch):
 
 
 @pytest.mark.parametrize(
-    "expression", ["t.xlogy(x, y)", "t.xlogy(x, 2)", "t.xlogy(2, y)", "x.xlogy(y)", "(x * 1).xlogy_(y)", "t.xlogy(0, y)"]
+    "expression",
+    ["t.xlogy(x, y)", "t.xlogy(x, 2)", "t.xlogy(2, y)", "x.xlogy(y)", "(x * 1).xlogy_(y)", "t.xlogy(0, y)"],
 )
 def test_xlogy(expression, torch):
     agree(torch, expression, ANY, POSITIVE)

@@ -11,15 +11,15 @@ from programs import assert_raises
 import gradcore as gc
 
 OPTIONS = {
-    "plain": dict(lr=0.1),
-    "momentum": dict(lr=0.1, momentum=0.9),
-    "nesterov": dict(lr=0.1, momentum=0.9, nesterov=True),
-    "dampening": dict(lr=0.1, momentum=0.9, dampening=0.3),
-    "decay": dict(lr=0.1, weight_decay=0.2),
-    "all": dict(lr=0.1, momentum=0.8, dampening=0.1, weight_decay=0.05),
-    "nesterov with decay": dict(lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1),
-    "up": dict(lr=0.1, maximize=True),
-    "up with all": dict(lr=0.1, momentum=0.5, weight_decay=0.1, maximize=True),
+    "plain": {"lr": 0.1},
+    "momentum": {"lr": 0.1, "momentum": 0.9},
+    "nesterov": {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+    "dampening": {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+    "decay": {"lr": 0.1, "weight_decay": 0.2},
+    "all": {"lr": 0.1, "momentum": 0.8, "dampening": 0.1, "weight_decay": 0.05},
+    "nesterov with decay": {"lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+    "up": {"lr": 0.1, "maximize": True},
+    "up with all": {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1, "maximize": True},
 }
 SHAPES = [(3, 4), (4,), (), (0, 2)]
 
@@ -113,7 +113,7 @@ def test_names(t):
     o = t.optim.SGD(m.named_parameters(), lr=0.1)
     assert o.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
     assert o.param_groups[0]["params"] == [m.weight, m.bias] or o.param_groups[0]["params"][0] is m.weight
-    with pytest.raises(ValueError, match="with/without names. Some param names are missing"):
+    with pytest.raises(ValueError, match="Some param names are missing"):
         t.optim.SGD([("w", m.weight), m.bias], lr=0.1)
 
 

@@ -1,0 +1,504 @@
+"""The operations as methods and operators of a tensor: one line each, in the file of ``gradcore/ops`` that the heading names."""
+
+from __future__ import annotations
+
+from gradcore import random
+from gradcore.ops import (
+    activation,
+    arithmetic,
+    assignment,
+    bounds,
+    cast,
+    comparison,
+    complex_numbers,
+    cumulative,
+    elementwise,
+    extremum,
+    gathering,
+    indexing,
+    joining,
+    masking,
+    matmul,
+    moments,
+    norms,
+    products,
+    rearranging,
+    reduction,
+    softmax,
+    sorting,
+    special,
+)
+from gradcore.ops import shape as shape_ops
+
+__all__ = ["Operations"]
+
+
+class Operations:
+    """What a tensor can do; :class:`gradcore.tensor.Tensor` is what it is."""
+
+    # random.py
+    uniform_ = random.uniform_
+    normal_ = random.normal_
+
+    # ops/activation.py
+    relu = activation.relu
+    relu_ = activation.relu.inplace
+    sigmoid = activation.sigmoid
+    sigmoid_ = activation.sigmoid.inplace
+    prelu = activation.prelu
+    hardshrink = activation.hardshrink
+
+    # ops/arithmetic.py
+    add = arithmetic.add
+    add_ = arithmetic.add.inplace
+    sub = arithmetic.sub
+    sub_ = arithmetic.sub.inplace
+    mul = arithmetic.mul
+    mul_ = arithmetic.mul.inplace
+    div = arithmetic.div
+    div_ = arithmetic.div_
+    divide = arithmetic.div
+    divide_ = arithmetic.div_
+    addcmul = arithmetic.addcmul
+    addcmul_ = arithmetic.addcmul.inplace
+    addcdiv = arithmetic.addcdiv
+    addcdiv_ = arithmetic.addcdiv.inplace
+    lerp = arithmetic.lerp
+    lerp_ = arithmetic.lerp_
+    remainder = arithmetic.remainder
+    remainder_ = arithmetic.remainder_
+    fmod = arithmetic.fmod
+    fmod_ = arithmetic.fmod_
+    pow = arithmetic.pow
+    pow_ = arithmetic.pow_
+    square = arithmetic.square
+    square_ = arithmetic.square_
+    floor_divide = arithmetic.floor_divide
+    floor_divide_ = arithmetic.floor_divide.inplace
+    neg = arithmetic.neg
+    neg_ = arithmetic.neg.inplace
+    reciprocal = arithmetic.reciprocal
+    reciprocal_ = arithmetic.reciprocal.inplace
+    positive = arithmetic.positive
+    negative = arithmetic.neg
+    negative_ = arithmetic.neg.inplace
+    multiply = arithmetic.mul
+    multiply_ = arithmetic.mul.inplace
+    subtract = arithmetic.sub
+    subtract_ = arithmetic.sub.inplace
+    true_divide = arithmetic.true_divide
+    true_divide_ = arithmetic.true_divide.inplace
+    __array_ufunc__ = None
+    """NumPy leaves operators to the tensor, and refuses to compute with it where a gradient would be lost."""
+    __add__ = arithmetic.add.operator
+    __radd__ = arithmetic.radd_operator
+    __iadd__ = arithmetic.add.inplace
+    __sub__ = arithmetic.sub.operator
+    __rsub__ = arithmetic.rsub_operator
+    __isub__ = arithmetic.sub.inplace
+    __mul__ = arithmetic.mul.operator
+    __rmul__ = arithmetic.rmul_operator
+    __imul__ = arithmetic.mul.inplace
+    __truediv__ = arithmetic.true_divide.operator
+    __rtruediv__ = arithmetic.rtruediv_operator
+    __itruediv__ = arithmetic.true_divide.inplace
+    __floordiv__ = arithmetic.floor_divide.operator
+    __rfloordiv__ = arithmetic.rfloordiv_operator
+    __ifloordiv__ = arithmetic.floor_divide.inplace
+    __mod__ = arithmetic.mod_operator
+    __rmod__ = arithmetic.rmod_operator
+    __imod__ = arithmetic.remainder_
+    __pow__ = arithmetic.pow_operator
+    __rpow__ = arithmetic.rpow_operator
+    __ipow__ = arithmetic.pow_
+    __neg__ = arithmetic.neg
+    __pos__ = arithmetic.positive
+
+    # ops/bounds.py
+    clamp = clip = bounds.clamp
+    clamp_ = clip_ = bounds.clamp_
+    clamp_min = bounds.clamp_min
+    clamp_min_ = bounds.clamp_min_
+    clamp_max = bounds.clamp_max
+    clamp_max_ = bounds.clamp_max_
+    maximum = bounds.maximum
+    minimum = bounds.minimum
+    fmax = bounds.fmax
+    fmin = bounds.fmin
+
+    # ops/assignment.py
+    copy_ = assignment.copy_
+    fill_ = assignment.fill_
+    zero_ = assignment.zero_
+
+    # ops/cast.py
+    to = cast.to
+    clone = cast.clone
+    cpu = cast.cpu
+    cuda = cast.cuda
+    type_as = cast.type_as
+    double = cast.double
+    float = cast.float_
+    half = cast.half
+    long = cast.long
+    int = cast.int_
+    short = cast.short
+    byte = cast.byte
+    char = cast.char
+    bool = cast.bool_
+    cfloat = cast.cfloat
+    cdouble = cast.cdouble
+
+    # ops/comparison.py
+    eq = comparison.eq
+    eq_ = comparison.eq.inplace
+    ne = comparison.ne
+    ne_ = comparison.ne.inplace
+    lt = comparison.lt
+    lt_ = comparison.lt.inplace
+    le = comparison.le
+    le_ = comparison.le.inplace
+    gt = comparison.gt
+    gt_ = comparison.gt.inplace
+    ge = comparison.ge
+    ge_ = comparison.ge.inplace
+    not_equal = comparison.ne
+    not_equal_ = comparison.ne.inplace
+    less = comparison.lt
+    less_ = comparison.lt.inplace
+    less_equal = comparison.le
+    less_equal_ = comparison.le.inplace
+    greater = comparison.gt
+    greater_ = comparison.gt.inplace
+    greater_equal = comparison.ge
+    greater_equal_ = comparison.ge.inplace
+    logical_and = comparison.logical_and
+    logical_and_ = comparison.logical_and.inplace
+    logical_or = comparison.logical_or
+    logical_or_ = comparison.logical_or.inplace
+    logical_xor = comparison.logical_xor
+    logical_xor_ = comparison.logical_xor.inplace
+    logical_not = comparison.logical_not
+    logical_not_ = comparison.logical_not.inplace
+    bitwise_and = comparison.bitwise_and
+    bitwise_and_ = comparison.bitwise_and.inplace
+    bitwise_or = comparison.bitwise_or
+    bitwise_or_ = comparison.bitwise_or.inplace
+    bitwise_xor = comparison.bitwise_xor
+    bitwise_xor_ = comparison.bitwise_xor.inplace
+    bitwise_not = comparison.bitwise_not
+    bitwise_not_ = comparison.bitwise_not.inplace
+    bitwise_left_shift = comparison.bitwise_left_shift
+    bitwise_left_shift_ = comparison.bitwise_left_shift.inplace
+    bitwise_right_shift = comparison.bitwise_right_shift
+    bitwise_right_shift_ = comparison.bitwise_right_shift.inplace
+    equal = comparison.equal
+    isclose = comparison.isclose
+    allclose = comparison.allclose
+    isfinite = comparison.isfinite
+    isinf = comparison.isinf
+    isnan = comparison.isnan
+    isneginf = comparison.isneginf
+    isposinf = comparison.isposinf
+    isreal = comparison.isreal
+    signbit = comparison.signbit
+    __eq__ = comparison.eq.operator
+    __ne__ = comparison.ne.operator
+    __lt__ = comparison.lt.operator
+    __le__ = comparison.le.operator
+    __gt__ = comparison.gt.operator
+    __ge__ = comparison.ge.operator
+    __and__ = comparison.bitwise_and.operator
+    __rand__ = comparison.rand_operator
+    __iand__ = comparison.bitwise_and.inplace
+    __or__ = comparison.bitwise_or.operator
+    __ror__ = comparison.ror_operator
+    __ior__ = comparison.bitwise_or.inplace
+    __xor__ = comparison.bitwise_xor.operator
+    __rxor__ = comparison.rxor_operator
+    __ixor__ = comparison.bitwise_xor.inplace
+    __lshift__ = comparison.bitwise_left_shift.operator
+    __rlshift__ = comparison.rlshift_operator
+    __ilshift__ = comparison.bitwise_left_shift.inplace
+    __rshift__ = comparison.bitwise_right_shift.operator
+    __rrshift__ = comparison.rrshift_operator
+    __irshift__ = comparison.bitwise_right_shift.inplace
+    __invert__ = comparison.invert_operator
+
+    # ops/complex_numbers.py
+    real = property(complex_numbers.real)
+    imag = property(complex_numbers.imag)
+    conj = complex_numbers.conj
+    angle = complex_numbers.angle
+    sgn = complex_numbers.sgn
+    sgn_ = complex_numbers.sgn.inplace
+
+    # ops/cumulative.py
+    cumsum = cumulative.cumsum
+    cumsum_ = cumulative.cumsum_
+    cumprod = cumulative.cumprod
+    cumprod_ = cumulative.cumprod_
+
+    # ops/elementwise.py
+    round = elementwise.round
+    round_ = elementwise.round_
+    copysign = elementwise.copysign
+    copysign_ = elementwise.copysign_
+    atan2 = elementwise.atan2
+    atan2_ = elementwise.atan2.inplace
+    hypot = elementwise.hypot
+    hypot_ = elementwise.hypot.inplace
+    logaddexp = elementwise.logaddexp
+    logaddexp2 = elementwise.logaddexp2
+    abs = elementwise.abs
+    abs_ = elementwise.abs.inplace
+    acos = elementwise.acos
+    acos_ = elementwise.acos.inplace
+    acosh = elementwise.acosh
+    acosh_ = elementwise.acosh.inplace
+    asin = elementwise.asin
+    asin_ = elementwise.asin.inplace
+    asinh = elementwise.asinh
+    asinh_ = elementwise.asinh.inplace
+    atan = elementwise.atan
+    atan_ = elementwise.atan.inplace
+    atanh = elementwise.atanh
+    atanh_ = elementwise.atanh.inplace
+    ceil = elementwise.ceil
+    ceil_ = elementwise.ceil.inplace
+    cos = elementwise.cos
+    cos_ = elementwise.cos.inplace
+    cosh = elementwise.cosh
+    cosh_ = elementwise.cosh.inplace
+    deg2rad = elementwise.deg2rad
+    deg2rad_ = elementwise.deg2rad.inplace
+    exp = elementwise.exp
+    exp_ = elementwise.exp.inplace
+    exp2 = elementwise.exp2
+    exp2_ = elementwise.exp2.inplace
+    expm1 = elementwise.expm1
+    expm1_ = elementwise.expm1.inplace
+    floor = elementwise.floor
+    floor_ = elementwise.floor.inplace
+    frac = elementwise.frac
+    frac_ = elementwise.frac.inplace
+    log = elementwise.log
+    log_ = elementwise.log.inplace
+    log10 = elementwise.log10
+    log10_ = elementwise.log10.inplace
+    log1p = elementwise.log1p
+    log1p_ = elementwise.log1p.inplace
+    log2 = elementwise.log2
+    log2_ = elementwise.log2.inplace
+    nan_to_num = elementwise.nan_to_num
+    nan_to_num_ = elementwise.nan_to_num.inplace
+    rad2deg = elementwise.rad2deg
+    rad2deg_ = elementwise.rad2deg.inplace
+    rsqrt = elementwise.rsqrt
+    rsqrt_ = elementwise.rsqrt.inplace
+    sign = elementwise.sign
+    sign_ = elementwise.sign.inplace
+    sin = elementwise.sin
+    sin_ = elementwise.sin.inplace
+    sinh = elementwise.sinh
+    sinh_ = elementwise.sinh.inplace
+    sqrt = elementwise.sqrt
+    sqrt_ = elementwise.sqrt.inplace
+    tan = elementwise.tan
+    tan_ = elementwise.tan.inplace
+    tanh = elementwise.tanh
+    tanh_ = elementwise.tanh.inplace
+    trunc = elementwise.trunc
+    trunc_ = elementwise.trunc.inplace
+    absolute = elementwise.abs
+    absolute_ = elementwise.abs.inplace
+    fix = elementwise.trunc
+    fix_ = elementwise.trunc.inplace
+    arccos = elementwise.acos
+    arccos_ = elementwise.acos.inplace
+    arcsin = elementwise.asin
+    arcsin_ = elementwise.asin.inplace
+    arctan = elementwise.atan
+    arctan_ = elementwise.atan.inplace
+    arctan2 = elementwise.atan2
+    arctan2_ = elementwise.atan2.inplace
+    arccosh = elementwise.acosh
+    arccosh_ = elementwise.acosh.inplace
+    arcsinh = elementwise.asinh
+    arcsinh_ = elementwise.asinh.inplace
+    arctanh = elementwise.atanh
+    arctanh_ = elementwise.atanh.inplace
+    __abs__ = elementwise.abs
+
+    # ops/extremum.py
+    max = extremum.max
+    min = extremum.min
+    amax = extremum.amax
+    amin = extremum.amin
+    aminmax = extremum.aminmax
+    argmax = extremum.argmax
+    argmin = extremum.argmin
+    median = extremum.median
+
+    # ops/gathering.py
+    gather = gathering.gather
+    scatter = gathering.scatter
+    scatter_ = gathering.scatter_
+    scatter_add = gathering.scatter_add
+    scatter_add_ = gathering.scatter_add_
+    index_select = gathering.index_select
+    index_add = gathering.index_add
+    index_add_ = gathering.index_add_
+    index_copy = gathering.index_copy
+    index_copy_ = gathering.index_copy_
+    index_fill = gathering.index_fill
+    index_fill_ = gathering.index_fill_
+    take = gathering.take
+    take_along_dim = gathering.take_along_dim
+    put = gathering.put
+    put_ = gathering.put_
+
+    # ops/indexing.py
+    __getitem__ = indexing.getitem
+    __setitem__ = indexing.setitem
+    select = indexing.select
+    narrow = indexing.narrow
+    index_put = indexing.index_put
+    index_put_ = indexing.index_put_
+
+    # ops/joining.py
+    unbind = joining.unbind
+    split = joining.split
+    split_with_sizes = joining.split_with_sizes
+    chunk = joining.chunk
+    tensor_split = joining.tensor_split
+    hsplit = joining.hsplit
+    vsplit = joining.vsplit
+    dsplit = joining.dsplit
+
+    # ops/masking.py
+    where = masking.where_method
+    masked_fill = masking.masked_fill
+    masked_fill_ = masking.masked_fill_
+    masked_select = masking.masked_select
+    masked_scatter = masking.masked_scatter
+    masked_scatter_ = masking.masked_scatter_
+    nonzero = masking.nonzero
+    argwhere = masking.argwhere
+
+    # ops/moments.py
+    var = moments.var
+    std = moments.std
+
+    # ops/norms.py
+    norm = norms.norm
+
+    # ops/matmul.py
+    mm = matmul.mm
+    mv = matmul.mv
+    dot = matmul.dot
+    vdot = matmul.vdot
+    bmm = matmul.bmm
+    addmm = matmul.addmm
+    addmm_ = matmul.addmm.inplace
+    addmv = matmul.addmv
+    addmv_ = matmul.addmv.inplace
+    addr = matmul.addr
+    addr_ = matmul.addr.inplace
+    addbmm = matmul.addbmm
+    addbmm_ = matmul.addbmm.inplace
+    baddbmm = matmul.baddbmm
+    baddbmm_ = matmul.baddbmm.inplace
+    matrix_power = matmul.matrix_power
+    __matmul__ = matmul.matmul_operator
+    __rmatmul__ = matmul.reflected_matmul_operator
+    # Last, since it hides the module for what follows.
+    matmul = matmul.matmul
+
+    # ops/products.py
+    outer = products.outer
+    ger = products.ger
+    inner = products.inner
+    kron = products.kron
+    cross = products.cross
+
+    # ops/rearranging.py
+    flip = rearranging.flip
+    fliplr = rearranging.fliplr
+    flipud = rearranging.flipud
+    roll = rearranging.roll
+    rot90 = rearranging.rot90
+    repeat = rearranging.repeat
+    tile = rearranging.tile
+    repeat_interleave = rearranging.repeat_interleave
+    tril = rearranging.tril
+    tril_ = rearranging.tril.inplace
+    triu = rearranging.triu
+    triu_ = rearranging.triu.inplace
+    diagonal = rearranging.diagonal
+    diag = rearranging.diag
+    diag_embed = rearranging.diag_embed
+    diagflat = rearranging.diagflat
+    fill_diagonal_ = rearranging.fill_diagonal_
+    trace = rearranging.trace
+    unfold = rearranging.unfold
+
+    # ops/reduction.py
+    sum = reduction.sum
+    nansum = reduction.nansum
+    mean = reduction.mean
+    prod = reduction.prod
+    logsumexp = reduction.logsumexp
+    any = reduction.any
+    all = reduction.all
+    count_nonzero = reduction.count_nonzero
+
+    # ops/shape.py
+    view = shape_ops.view
+    view_as = shape_ops.view_as
+    reshape = shape_ops.reshape
+    reshape_as = shape_ops.reshape_as
+    ravel = shape_ops.ravel
+    flatten = shape_ops.flatten
+    unflatten = shape_ops.unflatten
+    contiguous = shape_ops.contiguous
+    permute = shape_ops.permute
+    transpose = shape_ops.transpose
+    swapaxes = shape_ops.swapaxes
+    swapdims = shape_ops.swapdims
+    movedim = shape_ops.movedim
+    moveaxis = shape_ops.movedim
+    t = shape_ops.t
+    T = property(shape_ops.reversed_dims)
+    mT = property(shape_ops.matrix_transpose)
+    H = property(shape_ops.conjugate_transpose)
+    mH = property(shape_ops.batch_adjoint)
+    adjoint = shape_ops.adjoint
+    unsqueeze = shape_ops.unsqueeze
+    squeeze = shape_ops.squeeze
+    expand = shape_ops.expand
+    expand_as = shape_ops.expand_as
+    broadcast_to = shape_ops.broadcast_to
+
+    # ops/softmax.py
+    log_softmax = softmax.log_softmax
+    # Last, since it hides the module for what follows.
+    softmax = softmax.softmax
+
+    # ops/sorting.py
+    sort = sorting.sort
+    argsort = sorting.argsort
+    msort = sorting.msort
+    topk = sorting.topk
+    kthvalue = sorting.kthvalue
+    unique = sorting.unique
+
+    # ops/special.py
+    erf = special.erf
+    erf_ = special.erf.inplace
+    erfc = special.erfc
+    erfc_ = special.erfc.inplace
+    sinc = special.sinc
+    sinc_ = special.sinc.inplace
+    xlogy = special.xlogy
+    xlogy_ = special.xlogy_
