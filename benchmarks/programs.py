@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -281,8 +282,6 @@ def _torch() -> ModuleType:
 
 def _autograd() -> tuple[ModuleType, ModuleType]:
     try:
-        import autograd
-        import autograd.numpy as anp
+        return import_module("autograd"), import_module("autograd.numpy")
     except ImportError as e:
         raise Unavailable("not installed: pip install autograd") from e
-    return autograd, anp

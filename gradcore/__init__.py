@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import importlib
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 from typing import TYPE_CHECKING, Any
 
 # First, since one of the functions below has the name of this module.
-from gradcore.tensor import Tensor  # isort: skip
+from gradcore.tensor import Tensor as Tensor  # isort: skip
 
-from gradcore import autograd, namespace, return_types
-from gradcore.device import device, get_default_device, set_default_device
-from gradcore.dtypes import (
-    bool_ as bool,  # noqa: A004 - torch.bool is spelled so
-)
-from gradcore.dtypes import (
-    complex64,
-    complex128,
-    float16,
-    float32,
-    float64,
-    get_default_dtype,
-    int8,
-    int16,
-    int32,
-    int64,
-    set_default_dtype,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-)
-from gradcore.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from gradcore import autograd as autograd
+from gradcore import cuda as cuda
+from gradcore import namespace as namespace
+from gradcore import return_types as return_types
+from gradcore.device import device as device
+from gradcore.device import get_default_device as get_default_device
+from gradcore.device import set_default_device as set_default_device
+from gradcore.dtypes import bool_ as bool  # noqa: F401
+from gradcore.dtypes import complex64 as complex64
+from gradcore.dtypes import complex128 as complex128
+from gradcore.dtypes import float16 as float16
+from gradcore.dtypes import float32 as float32
+from gradcore.dtypes import float64 as float64
+from gradcore.dtypes import get_default_dtype as get_default_dtype
+from gradcore.dtypes import int8 as int8
+from gradcore.dtypes import int16 as int16
+from gradcore.dtypes import int32 as int32
+from gradcore.dtypes import int64 as int64
+from gradcore.dtypes import set_default_dtype as set_default_dtype
+from gradcore.dtypes import uint8 as uint8
+from gradcore.dtypes import uint16 as uint16
+from gradcore.dtypes import uint32 as uint32
+from gradcore.dtypes import uint64 as uint64
+from gradcore.grad_mode import enable_grad as enable_grad
+from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
+from gradcore.grad_mode import no_grad as no_grad
+from gradcore.grad_mode import set_grad_enabled as set_grad_enabled
 from gradcore.ops.activation import *  # noqa: F403 - the operations list their public names themselves
-from gradcore.ops.assignment import *  # noqa: F403
 from gradcore.ops.arithmetic import *  # noqa: F403
+from gradcore.ops.assignment import *  # noqa: F403
 from gradcore.ops.bounds import *  # noqa: F403
 from gradcore.ops.cast import *  # noqa: F403
 from gradcore.ops.comparison import *  # noqa: F403
@@ -58,19 +66,24 @@ from gradcore.ops.shape import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
 from gradcore.ops.sorting import *  # noqa: F403
 from gradcore.ops.special import *  # noqa: F403
-from gradcore.printing import get_printoptions, printoptions, set_printoptions
+from gradcore.printing import get_printoptions as get_printoptions
+from gradcore.printing import printoptions as printoptions
+from gradcore.printing import set_printoptions as set_printoptions
 from gradcore.random import *  # noqa: F403
-from gradcore.size import Size
+from gradcore.size import Size as Size
 
 __version__ = "0.1.0"
 
-double, float, half, long, int, short = float64, float32, float16, int64, int32, int16  # noqa: A001 - torch's aliases
+newaxis = None
+double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
 cfloat, cdouble = complex64, complex128
 
 _ON_DEMAND = ("nn", "optim", "utils")
 
 if TYPE_CHECKING:
-    from gradcore import nn, optim, utils
+    from gradcore import nn as nn
+    from gradcore import optim as optim
+    from gradcore import utils as utils
 
 
 def __getattr__(name: str) -> Any:

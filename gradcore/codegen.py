@@ -94,7 +94,7 @@ def _public_source(op: Op, general: str) -> str:
         operands = op.listed if op.variadic else f"({', '.join(op.operands)}, *{op.listed})"
         return f"{head}\n    return OP.{general}({operands}, ({params}))"
     fallback = f"    return OP.{general}(({''.join(o + ', ' for o in op.operands)}), ({params}))"
-    if op.optional or op.multiple or len(op.operands) > 3 or not op.takes_part(0):
+    if op.optional or op.multiple or len(op.operands) > 3:
         return f"{head}\n{fallback}"
     lines = _plain_case(op, params)
     return "\n".join([head, *lines, fallback])
@@ -103,7 +103,8 @@ def _public_source(op: Op, general: str) -> str:
 def _plain_case(op: Op, params: str) -> list[str]:
     first, *others = op.operands
     beside_number = len(op.operands) == 2 and op.promote in ("arithmetic", "float")
-    is_floating = "a0.dtype in dev.floating"
+    part = [i for i in range(len(op.operands)) if op.takes_part(i)] or [0]
+    is_floating = f"a{part[0]}.dtype in dev.floating"
     conditions = ["current_mode() is PLAIN", f"isinstance({first}, Tensor)"]
     conditions += [] if beside_number else [f"isinstance({o}, Tensor)" for o in others]
     lines = [
@@ -133,7 +134,7 @@ def _plain_case(op: Op, params: str) -> list[str]:
         lines += [f"        a{i} = {o}._data" for i, o in enumerate(others, 1)]
         tests += [f"{o}._device is dev" for o in others]
         if op.promote is not None:
-            tests += [f"a0.dtype is a{i}.dtype" for i in range(1, len(op.operands)) if op.takes_part(i)]
+            tests += [f"a{part[0]}.dtype is a{i}.dtype" for i in part[1:]]
     lines.append(f"        if {' and '.join(tests) or 'True'}:")
     body = [f"if {o}._view is not None: sync({o})" for o in ([first] if beside_number else op.operands)]
     arrays = ", ".join(f"a{i}" for i in range(len(op.operands)))
@@ -144,7 +145,11 @@ def _plain_case(op: Op, params: str) -> list[str]:
             "token = dev.enter()",
             "try:",
             f"    {call}",
-            *([f"except ValueError as e: refuse_shapes({op.public_name!r}, ({arrays}), e)"] if others and op.promote else []),
+            *(
+                [f"except ValueError as e: refuse_shapes({op.public_name!r}, ({arrays}), e)"]
+                if others and op.promote
+                else []
+            ),
             "finally:",
             "    dev.leave(token)",
         ]

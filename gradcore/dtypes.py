@@ -41,8 +41,8 @@ complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 _default: DType = float32
 
-_COMPLEX_OF = {float16: complex64, float32: complex64, float64: complex128}
-_REAL_OF = {complex64: float32, complex128: float64}
+_COMPLEX_OF: dict[DType, DType] = {float16: complex64, float32: complex64, float64: complex128}
+_REAL_OF: dict[DType, DType] = {complex64: float32, complex128: float64}
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 # What PyTorch calls each dtype in its messages.
 _SCALAR_TYPES = {
@@ -78,7 +78,8 @@ def bfloat16() -> DType:
         import ml_dtypes
     except ImportError as e:
         raise ImportError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from e
-    return np.dtype(ml_dtypes.bfloat16)
+    found: DType = np.dtype(ml_dtypes.bfloat16)
+    return found
 
 
 def normalize(dtype: Any) -> DType:
@@ -86,9 +87,10 @@ def normalize(dtype: Any) -> DType:
     if isinstance(dtype, np.dtype):
         return dtype
     try:
-        return np.dtype(dtype)
+        found: DType = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype must be a dtype such as gradcore.float32, but got {dtype!r}") from None
+    return found
 
 
 def get_default_dtype() -> DType:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.grad_mode import enter_grad, leave_mode
-from gradcore.graph import LEAF, SLOT, Hooks, HookDict, Node
+from gradcore.graph import LEAF, SLOT, HookDict, Hooks, Node
 from gradcore.op import RUNTIME
 
 if TYPE_CHECKING:
@@ -147,10 +147,8 @@ def _run(
                 leaves.clear()
             # Most often one node became ready and no other waits: it needs no heap.
             if ready:
-                if following is not None:
-                    node = heappushpop(ready, (-following._seq, following))[1]
-                else:
-                    node = heappop(ready)[1]
+                first = heappop(ready) if following is None else heappushpop(ready, (-following._seq, following))
+                node = first[1]
             elif following is not None:
                 node = following
             else:
@@ -201,18 +199,14 @@ def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, i
     """
     if tuple(g.shape) != tuple(shape):
         extra = len(g.shape) - len(shape)
-        fits = extra >= 0 and all(
-            n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)
-        )
+        fits = extra >= 0 and all(n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True))
         if not fits:
             name = node.name() if node is not None else "The gradient given"
             raise RuntimeError(
                 f"Function {name} returned an invalid gradient at index {index} - got {list(g.shape)} but expected "
                 f"shape compatible with {list(shape)}"
             )
-        axes = tuple(range(extra)) + tuple(
-            i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1
-        )
+        axes = tuple(range(extra)) + tuple(i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1)
         if axes:
             g = xp.sum(g, axis=axes, keepdims=True)
         g = xp.reshape(g, tuple(shape))
@@ -369,7 +363,11 @@ def accumulate(leaf: Tensor, g: Any) -> None:
         leaf._grad = _own_copy(leaf, g) if have is None else have + g
     elif have is None:
         # Four names: the parameter here, the caller's, and what the two calls hold.
-        if g.__class__ is where.array_class and where.xp.owns(g, 2) and where.xp.strides(g) == where.xp.strides(leaf._data):
+        if (
+            g.__class__ is where.array_class
+            and where.xp.owns(g, 2)
+            and where.xp.strides(g) == where.xp.strides(leaf._data)
+        ):
             leaf._grad = RUNTIME["wrap"](g, where)
         else:
             leaf._grad = RUNTIME["wrap"](where.xp.copy_like(where.xp.asarray(g), leaf._data), where)

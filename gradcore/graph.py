@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcore.dtypes import scalar_type_name
 
@@ -238,7 +238,7 @@ def output_nr(edge: Node | Slot | None) -> int:
     return edge.nr if isinstance(edge, Slot) else 0
 
 
-def raise_freed(node: Node) -> None:
+def raise_freed(node: Node) -> NoReturn:
     """Raise for a node whose saved values are gone."""
     raise RuntimeError(
         f"Trying to backward through the graph a second time: {node.name()} has already run, and what it saved was "
@@ -247,7 +247,7 @@ def raise_freed(node: Node) -> None:
     )
 
 
-def raise_modified(node: Node, what: str, saved: Any, version: int, expected: int) -> None:
+def raise_modified(node: Node, what: str, saved: Any, version: int, expected: int) -> NoReturn:
     """Raise for a saved tensor that was written to between forward and backward."""
     raise RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "

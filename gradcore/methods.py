@@ -33,7 +33,7 @@ from gradcore.ops import shape as shape_ops
 __all__ = ["Operations"]
 
 
-class Operations:
+class Operations:  # noqa: PLW1641 - Tensor has __hash__
     """What a tensor can do; :class:`gradcore.tensor.Tensor` is what it is."""
 
     # random.py

@@ -1,4 +1,4 @@
-"""How an operation is defined.
+'''How an operation is defined.
 
 One operation is one block: a forward function, its derivative rules, the samples that its tests use::
 
@@ -26,7 +26,7 @@ One operation is one block: a forward function, its derivative rules, the sample
 What the decorator returns is a function generated for this one operation (:mod:`gradcore.codegen`). It handles the plain
 case (tensors of one dtype on one device, or a Python number beside a tensor); everything else goes through
 :meth:`Op.apply`.
-"""
+'''
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ class Op:
     def compute(self, call: Call, params: tuple[Any, ...]) -> Any:
         """The raw result: one array, or a tuple where the operation has several outputs."""
         where = call.device
-        size = max((x.size for x in call.raws if hasattr(x, "size")), default=0)
+        size = max([x.size for x in call.raws if x.__class__ is where.array_class], default=0)
         call.xp = xp = where.xp if size < where.large_from else where.large
         kwargs = dict(zip(self.params, params, strict=True))
         token = where.enter()

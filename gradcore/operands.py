@@ -59,6 +59,9 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
         TypeError: an operand is no tensor, number or array; or none of them is a tensor.
         RuntimeError: they are on two devices, or have two dtypes where the operation does not promote.
     """
+    plain = _prepare_plain(op, operands)
+    if plain is not None:
+        return plain
     given = [_coerce(op, i, x) for i, x in enumerate(operands)]
     tensors = [x for x in given if is_tensor(x)]
     if not tensors:
@@ -84,6 +87,26 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
     return Call(where, tuple(given), tuple(raws), compute if cast else None)
 
 
+def _prepare_plain(op: Op, operands: tuple[Any, ...]) -> Call | None:
+    """The call where all operands are tensors on one device, and nothing is promoted; else ``None``."""
+    promotes = op.promote is not None
+    if not operands or op.promote == "float" or (promotes and op.promotes is not None):
+        return None
+    tensor_class = RUNTIME["Tensor"]
+    where = operands[0]._device if isinstance(operands[0], tensor_class) else None
+    raws: list[Any] = []
+    for x in operands:
+        if not isinstance(x, tensor_class) or x._device is not where:
+            return None
+        raw = x._data
+        if promotes and raws and raw.dtype is not raws[0].dtype:
+            return None
+        if x._view is not None:
+            RUNTIME["sync"](x)
+        raws.append(raw)
+    return Call(where, operands, tuple(raws), None)  # type: ignore[arg-type]  # there is one, since there is an operand
+
+
 def _coerce(op: Op, i: int, x: Any) -> Any:
     """An operand as a tensor, a Python number or ``None``."""
     if is_tensor(x) or (x is None and (op.variadic or op.operand(i) in op.optional)):
@@ -102,7 +125,9 @@ def _coerce(op: Op, i: int, x: Any) -> Any:
 
 
 def _refuse(op: Op, i: int, x: Any) -> Any:
-    raise TypeError(f"{op.public_name}(): argument {op.operand(i)!r} (position {i + 1}) must be Tensor, not {type(x).__name__}")
+    raise TypeError(
+        f"{op.public_name}(): argument {op.operand(i)!r} (position {i + 1}) must be Tensor, not {type(x).__name__}"
+    )
 
 
 def _common_device(name: str, tensors: Sequence[Any]) -> device:

@@ -173,9 +173,7 @@ def _excerpt(data: Any, options: _Options, fetch: Fetch) -> _Excerpt:
     return _Excerpt(_fetch_ends(data, elided, options.edgeitems, fetch), elided)
 
 
-def _fetch_ends(
-    data: Any, elided: tuple[bool, ...], edge: int, fetch: Fetch, axis: int = 0
-) -> np.ndarray[Any, Any]:
+def _fetch_ends(data: Any, elided: tuple[bool, ...], edge: int, fetch: Fetch, axis: int = 0) -> np.ndarray[Any, Any]:
     """Fetch ``data`` without the middles of its elided dimensions, from ``axis`` on.
 
     By slices alone, which every array library has, and which copy nothing before ``fetch`` does.

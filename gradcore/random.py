@@ -219,7 +219,7 @@ def normal(
     if size is None:
         like = mean if hasattr(mean, "_data") else std
         return mean + std * randn(like.shape, generator=generator, dtype=like.dtype, device=like.device).detach()  # type: ignore[no-any-return]
-    return randn(size, generator=generator, **options).mul_(std).add_(mean)  # type: ignore[no-any-return]
+    return randn(size, generator=generator, **options).mul_(std).add_(mean)
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
@@ -242,7 +242,13 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Integers from ``low`` (0 when not given) up to, not including, ``high``, in the size and dtype of ``input``."""
     dtype, device = _as_in(input, dtype, device)

@@ -40,7 +40,9 @@ def _parameters(function: Any) -> tuple[list[str], list[str], dict[str, Any]]:
     positional = list(code.co_varnames[: code.co_argcount])
     keyword = list(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
     given = function.__defaults__ or ()
-    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True)) | (function.__kwdefaults__ or {})
+    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True)) | (
+        function.__kwdefaults__ or {}
+    )
     return positional, keyword, defaults
 
 
@@ -50,7 +52,10 @@ def _source(function: Any) -> str:
     everything = [*positional, *keyword]
     # Theirs -> ours, for the names that this function has.
     spelled = {
-        theirs: our for theirs, ours in _SPELLINGS.items() for our in ours if our in everything and theirs not in everything
+        theirs: our
+        for theirs, ours in _SPELLINGS.items()
+        for our in ours
+        if our in everything and theirs not in everything
     }
 
     # A required parameter may come under its other name, so it needs a default, too; and so do those after it.

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore import dtypes, printing
-from gradcore.device import device, device_of, resolve
-from gradcore.grad_mode import current_mode, is_grad_enabled
+from gradcore.device import device, resolve
+from gradcore.grad_mode import is_grad_enabled
 from gradcore.graph import LEAF, Node, RemovableHandle, hooks_of, node_of, output_nr
 from gradcore.methods import Operations
 from gradcore.op import RUNTIME, bind
 from gradcore.size import Size
-from gradcore.view import bump, check_inplace, sync
+from gradcore.view import bump, sync
 
 if TYPE_CHECKING:
     import weakref
@@ -177,7 +177,9 @@ class Tensor(Operations):
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
         if not isinstance(flag, bool):
-            raise RuntimeError(f"requires_grad must be a bool, but got {type(flag).__name__}")
+            raise RuntimeError(  # noqa: TRY004 - PyTorch's class
+                f"requires_grad must be a bool, but got {type(flag).__name__}"
+            )
         if not self.is_leaf:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
@@ -251,7 +253,9 @@ class Tensor(Operations):
             self._grad = None
             return
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.dtype != self.dtype:

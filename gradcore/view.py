@@ -229,7 +229,9 @@ def rebase(out: Tensor, edge: Any) -> None:
     # The first edge of the write led to the view's old history; the base's old history stands for it.
     edges = (base._edge, *edge._next[1:])
     raw = base._data
-    node = new_node(_COPY_SLICES, _CopySlicesPlan(view.chain, _order_in_memory(base)), base._device.xp, edges, raw.shape, raw.dtype)
+    node = new_node(
+        _COPY_SLICES, _CopySlicesPlan(view.chain, _order_in_memory(base)), base._device.xp, edges, raw.shape, raw.dtype
+    )
     node._saved = (edge,)
     _set_history(base, node)
     sync(out)
@@ -354,9 +356,11 @@ class _CopySlicesPlan:
         return written._plan.read_saved(written, name)
 
     def _written(self, node: Node) -> Node:
-        if node._saved is None:
+        saved = node._saved
+        if saved is None:
             raise_freed(node)
-        return node._saved[0]  # type: ignore[no-any-return]
+        written: Node = saved[0]
+        return written
 
 
 def _set_history(tensor: Tensor, edge: Any) -> None:

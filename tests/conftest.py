@@ -31,7 +31,7 @@ def torch():
 
 @pytest.fixture(params=["gradcore", pytest.param("torch", marks=pytest.mark.conformance)])
 def t(request):
-    """gradcore, then PyTorch: a test that takes it says what both do, so PyTorch vouches for what it asks of gradcore."""
+    """gradcore, then PyTorch: a test that takes it says what both do, so PyTorch vouches for it."""
     return gc if request.param == "gradcore" else request.getfixturevalue("torch")
 
 

@@ -80,7 +80,8 @@ ERRORS = [
         "is a view of a view",
         "created in no_grad mode",
     ),
-    (X + "x.copy_(t.ones(3))", RuntimeError),
+    ("t.ones(2, 3).t().view(6)", RuntimeError, "view size is not compatible", "size and stride", ".reshape(...)"),
+    ("t.ones(2, 3).view(4)", RuntimeError, "is invalid for input of size"),
     ("t.ones(2).copy_(t.ones(3))", RuntimeError),
 ]
 
@@ -552,6 +553,22 @@ def test_hooks_and_writes_through_views(t):
     y.register_hook(lambda g: seen.append(("after", g.tolist())))
     y.sum().backward()
     assert seen == [("after", [1, 1, 1]), ("before", [1, 5, 5])]
+
+
+def test_messages_call_operations_by_the_names_that_users_know():
+    x = gc.ones(2, requires_grad=True)
+    for act, name in (
+        (lambda: x.pow_(gc.ones(2)), "pow_"),
+        (lambda: x.div_(2), "div_"),
+        (lambda: x.index_add_(0, gc.tensor([0]), gc.ones(1)), "index_add_"),
+        (lambda: x.masked_fill_(gc.tensor([True, False]), 0.0), "masked_fill_"),
+        (lambda: x.copy_(gc.ones(2)), "copy_"),
+    ):
+        with pytest.raises(RuntimeError, match=rf"in-place operation \({name}\)"):
+            act()
+    part = (gc.ones(4, requires_grad=True) * 1).split([1, 3])[0]
+    with pytest.raises(RuntimeError, match="a view that split_with_sizes made"):
+        part.mul_(2)
 
 
 def test_an_error_message_names_the_operation_and_what_it_saved():

@@ -16,6 +16,7 @@ LAYERS = [
     {"device"},
     {"codegen", "engine", "graph", "namespace", "op", "operands", "view"},
     {"ops", "random"},
+    {"methods"},
     {"tensor"},
     {"autograd", "cuda"},
     {"nn", "optim", "utils"},

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradcore as gc
+from gradcore import nn  # noqa: F401 - imported on demand; its losses are operations, too
 from gradcore.autograd import gradcheck, gradgradcheck
 from gradcore.grad_mode import no_grad
 from gradcore.op import OPS
@@ -16,7 +17,9 @@ from gradcore.testing.samples import Make
 
 EVERY = sorted(OPS)
 # PyTorch records these, and refuses to go back through them.
-REFUSING = [name for name in EVERY if OPS[name].node == "NotImplemented" or (OPS[name].differentiable and not OPS[name].rules)]
+REFUSING = [
+    name for name in EVERY if OPS[name].node == "NotImplemented" or (OPS[name].differentiable and not OPS[name].rules)
+]
 DIFFERENTIABLE = [name for name in EVERY if OPS[name].differentiable and name not in REFUSING]
 
 
@@ -90,7 +93,9 @@ def test_does_not_write_to_read_only_operands(name):
             if out.requires_grad:
                 v = gc.ones_like(out)
                 v._data.flags.writeable = False
-                gc.autograd.grad(out, [x for x in tensors_in(s) if x.requires_grad], v, retain_graph=True, allow_unused=True)
+                gc.autograd.grad(
+                    out, [x for x in tensors_in(s) if x.requires_grad], v, retain_graph=True, allow_unused=True
+                )
 
 
 @pytest.mark.parametrize("name", EVERY)

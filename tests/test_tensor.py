@@ -67,6 +67,12 @@ ERRORS = [
     ("t.ones(2) + 'a'", TypeError, "unsupported operand type(s)"),
     ("t.ones(2) + [1, 2]", TypeError, "unsupported operand type(s)"),
     ("t.ones(2) + None", TypeError, "unsupported operand type(s)"),
+    ("t.ones(2)[0, 0]", IndexError, "too many indices"),
+    ("t.ones(2)[5]", IndexError, "is out of bounds for dimension"),
+    ("t.ones(2)[t.tensor([0.5])]", IndexError, "tensors used as indices", "long, int, byte or bool"),
+    ("t.tensor(1.0)[0]", IndexError, "invalid index", "0-dim tensor"),
+    ("t.ones(3)[::-1]", ValueError, "must be greater than zero"),
+    ("t.ones(3)[t.tensor([True, False])]", IndexError, "shape of the mask", "does not match"),
     # making tensors
     ("t.tensor('a')", TypeError, "invalid data type 'str'"),
     ("t.tensor(None)", RuntimeError, "Could not infer dtype of NoneType"),

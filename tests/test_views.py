@@ -93,7 +93,9 @@ RESULTS = [
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["view", "view", "view", "write", "write", "write", "result", "view in no_grad", "write in no_grad"]),
+        st.sampled_from(
+            ["view", "view", "view", "write", "write", "write", "result", "view in no_grad", "write in no_grad"]
+        ),
         st.integers(0, 7),
         st.integers(0, 40),
         st.integers(0, 7),
@@ -134,6 +136,9 @@ class Machine:
         if what == "write" and x.numel() and any(n > 1 and s == 0 for n, s in zip(x.shape, x.stride(), strict=True)):
             expression = "x.add_(1)"  # of an expanded tensor PyTorch does not refuse all others
         text = f"x = pool[{i}], y = pool[{j}]{' clone' * (self.memory[i] == self.memory[j])}, {kind}: {expression}"
+
+        # PyTorch's zero_() is mistaken about a view whose base was written to, if nobody has looked at its history since.
+        self.attempt(lambda: x.grad_fn)
 
         def run():
             other = y.clone() if self.memory[i] == self.memory[j] else y
@@ -193,7 +198,7 @@ class Machine:
 
 
 @given(program=STEPS, second_order=st.booleans())
-@settings(max_examples=400)
+@settings(max_examples=300)
 def test_random_programs(torch, program, second_order):
     ours, theirs = Machine(gc), Machine(torch)
     done = []
@@ -203,7 +208,8 @@ def test_random_programs(torch, program, second_order):
             for step in program:
                 (text, want), (_, got) = theirs.step(*step), ours.step(*step)
                 done.append((text, want))
-                assert got == want, done
+                # Where an index is out of range and the values do not fit, either may be found first.
+                assert got == want or ("t.tensor" in text and got and want), done
         facts = theirs.facts()
         wanted = theirs.gradients(second_order)
     except Discarded:
@@ -221,3 +227,237 @@ def test_random_programs(torch, program, second_order):
             assert np.all((got if want is None else want) == 0) or got is want, done
         else:
             np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9, err_msg=str(done))
+
+
+# What must hold by name. A test that takes ``t`` says it of both libraries.
+
+
+def node(x):
+    return type(x.grad_fn).__name__
+
+
+def test_a_write_through_a_view_changes_the_history_of_the_base(t):
+    x = t.ones(4, requires_grad=True)
+    y = x * 2
+    v = y[:2]
+    v.mul_(10)
+    assert node(y) == "CopySlices"
+    assert [type(f).__name__ for f, _ in y.grad_fn.next_functions] == ["MulBackward0", "NoneType"]
+    assert node(v) == "AsStridedBackward0"
+    y.sum().backward()
+    assert x.grad.tolist() == [20, 20, 2, 2]
+
+
+def test_a_write_to_the_base_changes_the_history_of_a_view(t):
+    x = t.ones(4, requires_grad=True)
+    y = x * 2
+    v = y.view(2, 2)
+    y.mul_(10)
+    assert node(y) == "MulBackward0"
+    assert node(v) == "AsStridedBackward0"
+    v.sum().backward()
+    assert x.grad.tolist() == [20] * 4
+
+
+def test_a_view_of_a_base_without_gradient_gets_the_history_of_a_write(t):
+    x = t.ones(4)
+    v = x[1]
+    r = t.ones(4, requires_grad=True)
+    x.mul_(r)
+    assert v.requires_grad
+    assert node(v) == "AsStridedBackward0"
+    v.backward()
+    assert r.grad.tolist() == [0, 1, 0, 0]
+
+
+def test_an_assigned_item_gets_the_gradient(t):
+    r = t.ones((), requires_grad=True)
+    x = t.zeros(3)
+    x[1] = r * 2
+    assert node(x) == "CopySlices"
+    (x * t.tensor([5.0, 3.0, 7.0])).sum().backward()
+    assert r.grad == 6
+
+
+def test_versions_are_shared_by_views_and_detached_tensors(t):
+    x = t.zeros(3)
+    v, d = x[:2], x.detach()
+    v.add_(1)
+    d[0] = 5
+    assert x._version == v._version == d._version == 2
+    assert x.clone()._version == 0
+    assert v._base is x
+    assert x.view(3, 1)[0]._base is x
+    assert d._base is None
+
+
+@pytest.mark.parametrize(
+    ("program", "phrases"),
+    [
+        ("x = t.ones(2, requires_grad=True); x.add_(1)", ("a leaf Variable", "in an in-place operation")),
+        ("x = t.ones(2, requires_grad=True); x[0] = 1", ("a view of a leaf Variable", "in an in-place operation")),
+        ("x = t.ones(2, requires_grad=True); x.view(2).add_(1)", ("a view of a leaf Variable",)),
+        ("x = t.ones(2, requires_grad=True); x[:1].zero_()", ("a view of a leaf Variable",)),
+        ("x = t.ones(2, 2); v = x[0]; x.requires_grad_(); v.mul_(2)", ("a view of a leaf Variable",)),
+        (
+            "x = t.ones(3, 3, requires_grad=True) * 2; x.unbind()[0].mul_(2)",
+            ("is being modified inplace", "returns multiple views"),
+        ),
+        (
+            "x = t.ones(3, 3, requires_grad=True) * 2; x.chunk(3)[0].mul_(2)",
+            ("is being modified inplace", "returns multiple views"),
+        ),
+        ("x = t.ones(3, 3, requires_grad=True) * 2; x.split([1, 2])[1].mul_(2)", ("is being modified inplace",)),
+        ("x = t.ones(3, 3, requires_grad=True) * 2; x.unbind()[0][1:].mul_(2)", ("returns multiple views",)),
+        ("x = t.ones(3, 3); x.unbind()[0].mul_(t.ones(3, requires_grad=True))", ("returns multiple views",)),
+        (
+            "x = t.ones(2, requires_grad=True) * 1\nwith t.no_grad(): v = x[:]\nv.mul_(2)",
+            ("created in no_grad mode", "with grad mode enabled", "ambiguous and error-prone"),
+        ),
+        (
+            "x = t.ones(2, requires_grad=True)\nwith t.no_grad(): v = x[:]\nv.mul_(2)",
+            ("created in no_grad mode", "with grad mode enabled", "ambiguous and error-prone"),
+        ),
+        (
+            "x = t.ones(2)\nwith t.no_grad(): v = x[:]\nv.mul_(t.ones(2, requires_grad=True))",
+            ("created in no_grad mode", "with grad mode enabled", "ambiguous and error-prone"),
+        ),
+        (
+            "x = t.zeros(2)\nwith t.no_grad(): y = x.view(2)\ny.requires_grad_(True); z = y.view(2); z /= 2",
+            ("is a view of a view", "created in no_grad mode"),
+        ),
+        (
+            "x = t.ones(2)\nwith t.no_grad(): v = x[:]\nx.mul_(t.ones(2, requires_grad=True)); v * 2",
+            ("created in no_grad mode", "its base or another view of its base has been modified inplace"),
+        ),
+        (
+            "x = t.ones(1).expand(3); x.add_(1)",
+            ("unsupported operation", "a single memory location", "clone() the tensor"),
+        ),
+        ("x = t.ones(3, requires_grad=True); v = x[:2]; v.detach_()", ("detach views in-place", "detach() instead")),
+    ],
+)
+def test_refusals(t, program, phrases):
+    with pytest.raises(RuntimeError) as caught:
+        exec(program, {"t": t})
+    assert all(p in str(caught.value) for p in phrases), caught.value
+
+
+def test_parts_and_views_made_in_no_grad_may_be_written_to_where_no_gradient_is_involved(t):
+    x = t.zeros(3)
+    x.unbind()[0].fill_(1)
+    with t.no_grad():
+        v = x[1:]
+    v.fill_(2)
+    y = t.zeros(2, requires_grad=True) * 1
+    with t.no_grad():
+        y[0] = 5
+        y.unbind()[1].fill_(6)
+    assert x.tolist() == [1, 2, 2]
+    assert y.tolist() == [5, 6]
+    assert node(y) == "MulBackward0"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "y.expand(2, 2, 3)",
+        "y.unfold(1, 2, 1)",
+        "y.diagonal()",
+        "y.T.reshape(6)",
+        "y[1:, ::2].T[0]",
+        "y.chunk(2, 1)[1]",
+        "y.unbind(1)[2]",
+        "y.unsqueeze(0).squeeze()",
+        "y.permute(1, 0)[1:].reshape(2, 2)",
+    ],
+)
+@pytest.mark.parametrize(
+    "layout", ["x.reshape(2, 3) * 1", "(x.reshape(3, 2) * 1).T.clone()", "(x.reshape(3, 2) * 1).T * 2"]
+)
+def test_the_history_of_any_view_can_be_rebuilt(layout, view):
+    x = gc.arange(6.0, requires_grad=True)
+    names = {"x": x}
+    y = names["y"] = eval(layout, names)
+    v = eval(view, names)
+    before = gc.autograd.grad((v * v).sum(), x, create_graph=True)[0]
+    y.mul_(1)  # a new history, of the same values
+    after = gc.autograd.grad((v * v).sum(), x, create_graph=True)[0]
+    assert after.tolist() == before.tolist()
+    second = [gc.autograd.grad((g * g).sum(), x, retain_graph=True)[0].tolist() for g in (before, after)]
+    assert second[0] == second[1]
+
+
+@pytest.mark.parametrize("layout", ["x.reshape(2, 3) * 1", "(x.reshape(3, 2) * 1).T.clone()"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        "y",
+        "y[0]",
+        "y[:, 1:]",
+        "y[..., None]",
+        "y.T",
+        "y.diagonal()",
+        "y.expand(1, 2, 3)[0, 1]",
+        "y.reshape(-1)",
+        "y.T.reshape(-1)[1:4]",
+    ],
+)
+@pytest.mark.parametrize(
+    "write",
+    [
+        "mul_(v.detach() + 1)",
+        "pow_(2)",
+        "copy_(v.detach() * 3 + r)",
+        "zero_()",
+        "mul_(r)",
+        "fill_(r[0])",
+        "__setitem__(0, r[0])",
+    ],
+)
+def test_a_write_through_any_view(torch, layout, view, write):
+    results = []
+    for t in (gc, torch):
+        x = t.arange(1.0, 7.0, requires_grad=True)
+        r = t.tensor([2.0], requires_grad=True)
+        names = {"t": t, "x": x, "r": r}
+        y = names["y"] = eval(layout, names)
+        v = names["v"] = eval(view, names)
+        eval(f"v.{write}", names)
+        first = t.autograd.grad((y * y).sum() + v.sum(), (x, r), create_graph=True, allow_unused=True)
+        used = [(g * g).sum() for g in first if g is not None and g.requires_grad]
+        second = t.autograd.grad(used, (x, r), allow_unused=True) if used else (None, None)
+        results.append(
+            [y.tolist(), v.tolist(), *(0.0 if g is None else g.detach().numpy(force=True) for g in (*first, *second))]
+        )
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, np.broadcast_to(theirs, np.shape(ours)), rtol=1e-5, atol=1e-5)
+
+
+def test_retain_grad_follows_a_tensor_through_a_write_to_its_view(t):
+    x = t.ones(3, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y[0] = 7
+    (y * t.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert y.grad.tolist() == [1, 2, 3]
+    assert x.grad.tolist() == [0, 4, 6]
+
+
+def test_a_view_saved_before_a_write_to_its_base_is_found_modified(t):
+    x = t.ones(3, requires_grad=True) * 2
+    v = x[:2]
+    out = v * v
+    x.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
+
+
+def test_one_of_several_views_keeps_its_gradient_after_a_write_to_the_base():
+    # PyTorch refuses to use it.
+    x = gc.ones(4, requires_grad=True)
+    y = x * 2
+    first, second = y.chunk(2)
+    y.mul_(10)
+    second.sum().backward()
+    assert x.grad.tolist() == [0, 0, 20, 20]

@@ -1,6 +1,6 @@
 """NumPy's functions with large results in memory from the pool; small ones and unusual cases go the ordinary way.
 
-Results are those of :mod:`gradcore_backends.numpy` to the bit, in shape, dtype and layout too.
+Results are those of :mod:`gradcore_backends._numpy_functions` to the bit, in shape, dtype and layout too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gradcore_backends import _pool
-from gradcore_backends._generic import STANDARD
-from gradcore_backends.numpy import FLOAT32, NumpyFunctions
+from gradcore_backends._generic import EXTRA, STANDARD
+from gradcore_backends._numpy_functions import FLOAT32, NumpyFunctions
 
 __all__ = ["LARGE", "LargeNumpyFunctions"]
 
@@ -31,7 +31,7 @@ class LargeNumpyFunctions(NumpyFunctions):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in STANDARD:
+        for name in STANDARD + EXTRA:
             ufunc = getattr(np, name, None)
             if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 and ufunc.signature is None and not hasattr(self, name):
                 setattr(self, name, _unary(ufunc) if ufunc.nin == 1 else _binary(ufunc))
@@ -95,6 +95,9 @@ class LargeNumpyFunctions(NumpyFunctions):
         shape = list(first.shape)
         shape[axis] = sum([x.shape[axis] for x in arrays])
         return np.concatenate(arrays, axis, self.empty(tuple(shape), dtype=first.dtype))
+
+    def stack(self, arrays: Any, /, *, axis: int = 0) -> Array:
+        return self.concat([self.expand_dims(x, axis) for x in arrays], axis=axis)
 
     def matmul(self, x: Array, y: Array, /) -> Array:
         if x.ndim < 2 or y.ndim < 2 or x.dtype is not y.dtype or x.shape[:-2] != y.shape[:-2]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradcore_backends import numpy as host
 from gradcore_backends._generic import DTYPES, make_namespace
+from gradcore_backends._numpy_functions import NumpyFunctions
 
 if TYPE_CHECKING:
     from gradcore.backend import Backend, Namespace, Scope
@@ -28,7 +29,7 @@ WITH_DTYPE = """
     sum zeros_like
 """.split()
 
-_host = host.NumpyFunctions()
+_host = NumpyFunctions()
 
 
 class StrictFunctions:

@@ -4,8 +4,8 @@ Importing this module does not import CuPy; asking whether there is a cuda devic
 
 CuPy follows the standard in most things; what differs, silently for the most part, is put right here. It runs
 everything on the *current* device, and most of its creation functions ignore ``device=`` (see
-data-apis/array-api-compat#293), so where there is more than one GPU, the scope makes the right one current, and creation
-functions do so on their own.
+data-apis/array-api-compat#293). So where there is more than one GPU, the scope makes the right one current, and
+creation functions do so on their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ Array = Any
 CREATION = """
     arange asarray empty empty_like eye from_dlpack full full_like linspace ones ones_like zeros zeros_like
 """.split()
-LINALG = "cholesky eig eigh eigvals eigvalsh inv pinv qr slogdet solve svd svdvals".split()
 INSTALL = 'pip install "gradcore[cuda13]" (for CUDA 12: "gradcore[cuda12]")'
 # The dtypes for which cupy.add.at has an atomic addition.
 ATOMIC = frozenset(map(np.dtype, "int32 uint32 int64 uint64 float16 float32 float64".split()))
@@ -39,19 +38,18 @@ class CupyFunctions(NumpyLike):
     """CuPy's functions as the standard has them, on one device."""
 
     def __init__(self, index: int, *, alone: bool) -> None:
-        import array_api_compat.cupy as compat
+        import array_api_compat.cupy
         import cupy
         import cupyx
 
+        compat: Any = array_api_compat.cupy
         super().__init__(cupy)
         self.array_class = cupy.ndarray
         # array-api-compat's version assigns by a mask, for which the host has to wait.
         self.sign = cupy.sign
-        linalg = dict(vars(compat.linalg))  # type: ignore[attr-defined]
-        self.linalg = SimpleNamespace(**linalg)
-        for name in LINALG:
-            if name in linalg:
-                setattr(self.linalg, name, _raising(linalg[name], cupyx.errstate))
+        self.matmul, self.tensordot, self.vecdot = map(_explaining, (cupy.matmul, cupy.tensordot, compat.vecdot))
+        self.fft = _wrapped(compat.fft, _explaining)
+        self.linalg = _wrapped(compat.linalg, lambda f: _explaining(_raising(f, cupyx.errstate)))
         if not alone:
             for name in CREATION:
                 setattr(self, name, _placed(getattr(self, name, None) or getattr(compat, name), index))
@@ -69,6 +67,12 @@ class CupyFunctions(NumpyLike):
 
     def astype(self, x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
         return x.astype(dtype, copy=copy)
+
+    def special(self) -> Any:
+        """The special functions, in a module that is slow to import."""
+        import cupyx.scipy.special
+
+        return cupyx.scipy.special
 
     def reshape(self, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
         return x.reshape(shape, copy=copy)
@@ -113,6 +117,29 @@ def _as_pairs(x: Array) -> Array:
 
 def _memory_references(x: Array) -> int:
     return getrefcount(x.data) + getrefcount(x.data.mem)
+
+
+def _wrapped(module: Any, wrap: Callable[[Any], Any]) -> Any:
+    """A module with its functions wrapped."""
+    return SimpleNamespace(
+        **{n: wrap(f) if callable(f) and not isinstance(f, type) else f for n, f in vars(module).items()}
+    )
+
+
+def _explaining(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that needs a library of CUDA which no kernel needs, and tells how to install what is missing."""
+
+    @functools.wraps(function)
+    def explaining(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ImportError, RuntimeError) as e:
+            if isinstance(e, ImportError) or type(e).__name__ == "DynamicLibNotFoundError":
+                first = str(e).partition("\n")[0]
+                raise ImportError(f"CuPy lacks a library of CUDA: {first}. To install all of them: {INSTALL}") from e
+            raise
+
+    return explaining
 
 
 def _raising(function: Callable[..., Any], errstate: Any) -> Callable[..., Any]:

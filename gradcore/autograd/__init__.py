@@ -69,7 +69,9 @@ def backward(
         if not is_tensor(t):
             raise RuntimeError(f"`inputs` must be Tensors or GradientEdges, but got {type(t).__name__}")
         if not t.requires_grad:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False (among the inputs of backward)")
+            raise RuntimeError(
+                "can't retain_grad on Tensor that has requires_grad=False (among the inputs of backward)"
+            )
     for t in targets:
         t.retain_grad()
     edges = [t if t._edge is None else t._edge for t in targets]

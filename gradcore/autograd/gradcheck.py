@@ -118,12 +118,24 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        gradients, (*args, *given), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception, nondet_tol=nondet_tol
+        gradients,
+        (*args, *given),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
     )
 
 
 def _compare(
-    func: Callable[..., Any], args: tuple[Any, ...], checked: list[int], eps: float, atol: float, rtol: float, nondet: float
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    checked: list[int],
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet: float,
 ) -> None:
     outputs = _differentiable(func(*args))
     numeric = {i: _numeric_jacobian(func, args, i, len(outputs), eps) for i in checked}
@@ -160,7 +172,9 @@ def _differentiable(result: Any) -> list[Tensor]:
     return [y for y in _sequence(result) if is_tensor(y) and dtypes.category(y.dtype) >= 2]
 
 
-def _numeric_jacobian(func: Callable[..., Any], args: tuple[Any, ...], i: int, outputs: int, eps: float) -> list[HostArray]:
+def _numeric_jacobian(
+    func: Callable[..., Any], args: tuple[Any, ...], i: int, outputs: int, eps: float
+) -> list[HostArray]:
     """For each output, its derivative by the real numbers of input ``i``: [numbers of the output, of the input]."""
     x = args[i]
     numbers = _numbers(x)

@@ -1,11 +1,13 @@
 """What elementwise operations ask about numbers and dtypes, and functions that the Array API standard lacks.
 
 A rule or forward function calls ``extra(xp, "erf", x)``. A namespace that has the function itself goes first: the
-namespace of tensors (an operation that named itself with ``standard=``), or a backend with a faster one.
+namespace of tensors (an operation that named itself with ``standard=``), or a backend with a faster one. Of special
+functions a backend may offer a whole module, such as ``scipy.special``, as ``special()``.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -76,8 +78,27 @@ def of_truth_values(xp: Any, function: Any, x: Any, y: Any) -> Any:
 
 def extra(xp: Any, name: str, *args: Any) -> Any:
     """Call the function ``name``, which the standard does not have, on arrays or tensors."""
+    return _function(xp, name)(*args)
+
+
+@functools.cache
+def _function(xp: Any, name: str) -> Callable[..., Any]:
     function = getattr(xp, name, None)
-    return function(*args) if function is not None else _GENERIC[name](xp, *args)
+    if function is not None:
+        return function  # type: ignore[no-any-return]
+    special = getattr(xp, "special", None) if name in _SPECIAL else None
+    module = None if special is None else special()
+    return functools.partial(_GENERIC[name], xp) if module is None else _in_own_dtype(xp, getattr(module, name))
+
+
+def _in_own_dtype(xp: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with results in the dtype of its operand: SciPy computes in float32 at least."""
+
+    def wrapped(x: Any) -> Any:
+        out = function(x)
+        return out if out.dtype == x.dtype else xp.astype(xp.asarray(out), x.dtype)
+
+    return wrapped
 
 
 def _exp2(xp: Any, x: Any) -> Any:
@@ -205,6 +226,7 @@ def _ratio(xp: Any, x: Any, coefficients: tuple[tuple[float, ...], tuple[float, 
     return xp.divide(*values)
 
 
+_SPECIAL = frozenset({"erf", "erfc"})
 _GENERIC: dict[str, Callable[..., Any]] = {
     "erf": _erf,
     "erfc": _erfc,

@@ -499,11 +499,9 @@ def remainder(input: Any, other: Any) -> Tensor:
     Raises:
         RuntimeError: integers divided by zero.
     """
-    if is_tensor(other):
-        function = remainder_tensor if is_tensor(input) else _reflected_remainder
-    else:
-        function = remainder_number
-    return function(input, other)
+    if not is_tensor(other):
+        return remainder_number(input, other)  # type: ignore[no-any-return]
+    return remainder_tensor(input, other) if is_tensor(input) else _reflected_remainder(input, other)
 
 
 def remainder_(self: Tensor, other: Any) -> Tensor:
@@ -698,6 +696,9 @@ def square_(self: Tensor) -> Tensor:
     """In-place :func:`square`."""
     return pow_number.inplace(self, exponent=2)
 
+
+for _refusing in (floor_divide, remainder_of_number):
+    _refusing.op.node_class.name = lambda self: "torch::autograd::NotImplemented"  # type: ignore[method-assign]
 
 # Other names
 

@@ -109,7 +109,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         src = to_device(src, self._device)
     if dtypes.category(src.dtype) == 3 and dtypes.category(self.dtype) < 3:
         warnings.warn(
-            "Casting complex values to real discards the imaginary part; take .real to say so", UserWarning, stacklevel=2
+            "Casting complex values to real discards the imaginary part; take .real to say so",
+            UserWarning,
+            stacklevel=2,
         )
     return copied.inplace(self, src)
 

@@ -45,10 +45,10 @@ def binary_cross_entropy(
 
 def _probabilities(make: Make) -> Iterator[Sample]:
     for reduction in REDUCTIONS:
-        yield Sample(make(2, 3, low=0.1, high=0.9), make(2, 3, low=0.0, high=1.0), reduction=reduction)
+        yield Sample(make(2, 3, low=0.1, high=0.9), make(2, 3, low=0.0, high=1.0), None, reduction=reduction)
         weight = make.of([1.0, 2.0, 0.5])
         yield Sample(make(2, 3, low=0.1, high=0.9), make(2, 3, low=0.0, high=1.0), weight, reduction=reduction)
-    yield Sample(make(low=0.1, high=0.9), make(low=0.0, high=1.0))
+    yield Sample(make(low=0.1, high=0.9), make(low=0.0, high=1.0), None)
 
 
 @op(node="BinaryCrossEntropyBackward0", promote="same", samples=_probabilities)

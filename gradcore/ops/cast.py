@@ -86,7 +86,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         out = to_device(out, place)
     if dtype is not None and out.dtype != dtype:
         out = cast(out, dtype)
-    return clone(out) if copy and out is input else out  # type: ignore[no-any-return]
+    return clone(out) if copy and out is input else out
 
 
 def cpu(self: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ _TO_COPY = to_dtype.op.node_class
 
 
 def _transfer(raw: Any, source: device, target: device) -> Any:
-    if source.backend is target.backend and source.type != "cpu" and source.type != "strict":
+    if source.backend is target.backend and source.type == "cuda":
         return target.xp.asarray(raw, copy=True)
     host = source.backend.to_numpy(raw)
     # The data must not be shared with the cpu tensor that it comes from.
@@ -190,7 +190,7 @@ def _to_arguments(
     for a in args:
         if is_tensor(a):
             other = a
-        elif a is None or isinstance(a, (str, int, Device)) and not isinstance(a, bool):
+        elif a is None or (isinstance(a, (str, int, Device)) and not isinstance(a, bool)):
             device = a if a is not None and not _names_dtype(a) else device
             dtype = a if _names_dtype(a) else dtype
         elif isinstance(a, bool):

@@ -326,6 +326,10 @@ def _checked_classes(xp: Any, target: Any, classes: int, ignore_index: int) -> t
     """
     if math.prod(target.shape) == 0:
         return target, None
+    if xp.device.type == "cuda":
+        # To look for a class that does not exist is to wait for the device.
+        counted = xp.not_equal(target, ignore_index)
+        return xp.where(counted, target, 0), counted
     # As unsigned numbers the negative ones are large: one search finds both ends, and -100.
     if not 0 <= ignore_index < classes and int(xp.max(xp.astype(target, dtypes.uint64))) < classes:
         return target, None

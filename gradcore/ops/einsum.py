@@ -1,7 +1,9 @@
 """Sums of products by Einstein's notation: ``einsum("ij,jk->ik", a, b)``.
 
-A term of the equation names the dimensions of its operand. What two operands have in common and the result
-does not is summed over, as the product of two (batches of) matrices; operands are taken from left to right.
+A term of the equation names the dimensions of its operand. What two operands have in common and the result does
+not is summed over, as the product of two (batches of) matrices; operands are taken from left to right.
+
+What is to be done follows from the equation and the shapes alone. It is found once (:func:`_plan`) and kept.
 """
 
 from __future__ import annotations
@@ -9,12 +11,13 @@ from __future__ import annotations
 import functools
 import math
 import string
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from gradcore.op import is_tensor
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.matmul import bmm
+from gradcore.ops.arithmetic import mul
+from gradcore.ops.matmul import bmm, dot, mm, mv
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -25,19 +28,21 @@ __all__ = ["einsum"]
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
-# A dimension is named by the number of its letter, or within an ellipsis by -1 for the last one, -2 for the
-# one before.
+# A dimension is named by the number of its letter, or within an ellipsis by -1 for the last one, -2 for the one
+# before it ...
 Label = int
+Labels = tuple[Label, ...]
 Term = tuple[Union[int, "EllipsisType"], ...]
+Shape = tuple[int, ...]
 
 
 def einsum(*args: Any) -> Tensor:
     """The sum of the products of the operands' elements, over the dimensions that the result does not name.
 
-    ``einsum("ij,jk->ik", a, b)``: a letter per dimension, a term per operand. A letter twice in one term is
-    the diagonal. ``...`` stands for the dimensions that are not named, which broadcast. Without ``->`` the
-    result has the letters that occur once, in the order of the alphabet, after those of an ellipsis. The
-    equation may also be given as lists of numbers from 0 to 51: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
+    ``einsum("ij,jk->ik", a, b)``: a letter per dimension, a term per operand. A letter twice in one term is the
+    diagonal. ``...`` stands for the dimensions that are not named, which broadcast. Without ``->`` the result
+    has the letters that occur once, in the order of the alphabet, after those of an ellipsis. The equation may
+    also be given as lists of numbers from 0 to 51: ``einsum(a, [0, 1], b, [1, 2], [0, 2])``.
 
     Raises:
         RuntimeError: the equation is malformed, or does not fit the operands; the message names the letter.
@@ -45,8 +50,8 @@ def einsum(*args: Any) -> Tensor:
     """
     if len(args) < 2:
         raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or at least one operand "
-            "and its subscripts list"
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and "
+            "its subscripts list"
         )
     given: Sequence[Any]
     if isinstance(args[0], str):
@@ -60,108 +65,178 @@ def einsum(*args: Any) -> Tensor:
             f"einsum(): {'fewer' if len(operands) < len(terms) else 'more'} operands were provided than "
             f"specified in the equation ({len(operands)} for {len(terms)} terms)"
         )
-    labels, out = _labels(terms, result, tuple(x.ndim for x in operands))
-    _check_sizes(operands, labels)
-    pairs = [_diagonals(x, names) for x, names in zip(operands, labels, strict=True)]
-    x, names = pairs[0]
-    for i, (y, others) in enumerate(pairs[1:], 1):
-        later = set(out).union(*(more for _, more in pairs[i + 1 :]))
-        x, names = _product(x, names, y, others, later, out)
-    if len(pairs) == 1:
-        return _arranged(x, names, out)
-    # PyTorch drops the dimensions that were summed over in a last step, which is a view; here they are gone
-    # already.
+    plan = _plan(terms, result, tuple([tuple(x._data.shape) for x in operands]))
+    x, *others = (_diagonals(x, pairs) for x, pairs in zip(operands, plan.diagonals, strict=True))
+    for y, step in zip(others, plan.steps, strict=True):
+        x = _product(x, y, step)
+    if plan.order is not None:
+        x = x.permute(plan.order)
+    if plan.sums:
+        x = x.sum(plan.sums)
+    return x.view(x.shape) if plan.seen else x
+
+
+def _diagonals(x: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    for first, second in pairs:
+        x = x.diagonal(0, first, second)
+    return x
+
+
+def _product(x: Tensor, y: Tensor, step: Step) -> Tensor:
+    left, right = _arranged(x, step.left), _arranged(y, step.right)
+    product: Tensor = step.multiply(right, left) if step.swapped else step.multiply(left, right)
+    for change in step.after:
+        product = product.permute(change[1:]) if change[:1] == (None,) else product.view(change)
+    return product
+
+
+def _arranged(x: Tensor, side: Side) -> Tensor:
+    if side.squeezed is not None:
+        x = x.reshape(side.squeezed)
+    if side.sums:
+        x = x.sum(side.sums)
+    if side.order is not None:
+        x = x.permute(side.order)
+    return x if side.shape is None else x.reshape(side.shape)
+
+
+# What is to be done.
+
+
+class Side(NamedTuple):
+    """What is done to one operand before a product; ``None`` or ``()`` for nothing."""
+
+    squeezed: Shape | None
+    sums: tuple[int, ...]
+    order: tuple[int, ...] | None
+    shape: Shape | None
+
+
+class Step(NamedTuple):
+    """One product of two operands."""
+
+    left: Side
+    right: Side
+    multiply: Callable[[Any, Any], Any]
+    swapped: bool
+    """The product of the transposes: its dimensions come out in the order of the result."""
+    after: tuple[Any, ...]
+    """Shapes to view the product with, and orders of its dimensions, which are marked by a leading ``None``."""
+
+
+class Plan(NamedTuple):
+    """All of an equation."""
+
+    diagonals: tuple[tuple[tuple[int, int], ...], ...]
+    steps: tuple[Step, ...]
+    order: tuple[int, ...] | None
+    sums: tuple[int, ...]
+    seen: bool
+    """PyTorch drops the dimensions that it summed over in a last step, which is a view; here they are gone already."""
+
+
+@functools.lru_cache(maxsize=512)
+def _plan(terms: tuple[Term, ...], result: Term | None, shapes: tuple[Shape, ...]) -> Plan:
+    labels, out = _labels(terms, result, tuple(len(s) for s in shapes))
+    _check_sizes(shapes, labels)
+    diagonals, operands = zip(*[_plan_diagonals(a, s) for a, s in zip(labels, shapes, strict=True)], strict=True)
+    (names, shape), *others = operands
+    if not others:
+        rest = [n for n in names if n not in out]
+        order = tuple(names.index(n) for n in (*out, *rest))
+        return Plan(diagonals, (), order, tuple(range(len(out), len(names))), seen=False)
+    steps: list[Step] = []
+    for i, (b, other) in enumerate(others):
+        later = {*out}.union(*(more for more, _ in others[i + 1 :]))
+        step, names, shape = _plan_product(names, shape, b, other, later, out)
+        steps.append(step)
     summed = any(n not in out for names in labels for n in names)
-    return x.view(x.shape) if summed and not x._is_view() else x
+    return Plan(diagonals, tuple(steps), None, (), seen=summed and not steps[-1].after)
 
 
-def _product(
-    x: Tensor, a: list[Label], y: Tensor, b: list[Label], later: set[Label], out: Sequence[Label]
-) -> tuple[Tensor, list[Label]]:
-    """The product of two operands, summed over what is needed neither ``later`` nor in the other operand."""
-    # A size of 1 beside a larger one adds nothing to the product; without it there is no broadcasting to
-    # think of.
-    sizes = dict(zip(a, x.shape, strict=True)), dict(zip(b, y.shape, strict=True))
-    x, a = _without(x, a, [n for n in a if sizes[0][n] == 1 and n in sizes[1]])
-    y, b = _without(y, b, [n for n in b if sizes[1][n] == 1 and sizes[0].get(n, 1) != 1])
-    x, a = _summed(x, a, [n for n in a if n not in b and n not in later])
-    y, b = _summed(y, b, [n for n in b if n not in a and n not in later])
-    summed = [n for n in a if n in b and n not in later]
-    order = _order(out)
-    shared = sorted((n for n in a if n in b and n in later), key=order)
-    rows = sorted((n for n in a if n not in b), key=order)
-    columns = sorted((n for n in b if n not in a), key=order)
-    if not summed:
-        names = sorted({*a, *b}, key=order)
-        return _spread(x, a, names) * _spread(y, b, names), names
-    if rows and columns and order(columns[0]) < order(rows[0]):
-        # The product of the transposes: its dimensions come out in the order of the result.
-        x, a, rows, y, b, columns = y, b, columns, x, a, rows
-    size = dict(zip(a, x.shape, strict=True)) | dict(zip(b, y.shape, strict=True))
-    counts = [math.prod(size[n] for n in group) for group in (shared, rows, columns, summed)]
-    left = _permuted(x, a, shared + rows + summed).reshape((counts[0], counts[1], counts[3]))
-    right = _permuted(y, b, shared + summed + columns).reshape((counts[0], counts[3], counts[2]))
-    names = shared + rows + columns
-    target = sorted(names, key=order)
-    product = bmm(left, right)
-    if names == target:
-        return product.view(tuple(size[n] for n in names)), names
-    # The sum's own dimension, of size 1, goes last, so that dropping it makes a view of the right shape.
-    spread = product.view((*[size[n] for n in names], 1)).permute((*[names.index(n) for n in target], len(names)))
-    return spread.view(tuple(size[n] for n in target)), target
-
-
-def _arranged(x: Tensor, names: Sequence[Label], out: Sequence[Label]) -> Tensor:
-    """``x`` with the dimensions of the result: the others are summed over."""
-    rest = [n for n in names if n not in out]
-    x = _permuted(x, names, [*out, *rest], always=True)
-    return x.sum(tuple(range(len(out), x.ndim))) if rest else x
-
-
-def _order(out: Sequence[Label]) -> Any:
-    """A sort key: the place in the result; what is not there comes after it."""
-    places = {n: i for i, n in enumerate(out)}
-    return lambda n: (places.get(n, len(places)), n)
-
-
-def _without(x: Tensor, names: list[Label], drop: list[Label]) -> tuple[Tensor, list[Label]]:
-    """``x`` without some dimensions of size 1."""
-    if not drop:
-        return x, names
-    kept = [n for n in names if n not in drop]
-    return x.reshape(tuple(s for n, s in zip(names, x.shape, strict=True) if n not in drop)), kept
-
-
-def _summed(x: Tensor, names: list[Label], over: list[Label]) -> tuple[Tensor, list[Label]]:
-    if not over:
-        return x, names
-    return x.sum(tuple(names.index(n) for n in over)), [n for n in names if n not in over]
-
-
-def _permuted(x: Tensor, names: Sequence[Label], target: Sequence[Label], always: bool = False) -> Tensor:
-    places = [names.index(n) for n in target]
-    return x.permute(tuple(places)) if always or places != sorted(places) else x
-
-
-def _spread(x: Tensor, names: Sequence[Label], target: Sequence[Label]) -> Tensor:
-    """``x`` with a dimension per name of ``target``, of size 1 where it lacks one."""
-    x = _permuted(x, names, [n for n in target if n in names])
-    size = dict(zip([n for n in target if n in names], x.shape, strict=True))
-    shape = [size.get(n, 1) for n in target]
-    return x if list(x.shape) == shape else x.reshape(tuple(shape))
-
-
-def _diagonals(x: Tensor, names: Sequence[Label]) -> tuple[Tensor, list[Label]]:
-    """``x`` with one dimension per name: dimensions of one name become their diagonal."""
-    names = list(names)
+def _plan_diagonals(names: Labels, shape: Shape) -> tuple[tuple[tuple[int, int], ...], tuple[Labels, Shape]]:
+    """The diagonals to take until every label occurs once, and the labels and shape then."""
+    pairs: list[tuple[int, int]] = []
     for n in dict.fromkeys(names):
         while names.count(n) > 1:
             first = names.index(n)
             second = names.index(n, first + 1)
-            x = x.diagonal(0, first, second)
+            pairs.append((first, second))
             # The diagonal is the last dimension.
-            names = [*names[:first], *names[first + 1 : second], *names[second + 1 :], n]
-    return x, names
+            names = (*(m for i, m in enumerate(names) if i not in (first, second)), n)
+            shape = (*(s for i, s in enumerate(shape) if i not in (first, second)), shape[first])
+    return tuple(pairs), (names, shape)
+
+
+def _plan_product(
+    a: Labels, x: Shape, b: Labels, y: Shape, later: set[Label], out: Labels
+) -> tuple[Step, Labels, Shape]:
+    """The product of two operands, summed over what is needed neither ``later`` nor in the other one.
+
+    Returns:
+        The step; the labels and the shape of its product.
+    """
+    # A size of 1 beside a larger one adds nothing to the product; without it, there is no broadcasting.
+    mine, yours = dict(zip(a, x, strict=True)), dict(zip(b, y, strict=True))
+    kept_a = {n: s for n, s in mine.items() if s != 1 or n not in yours}
+    kept_b = {n: s for n, s in yours.items() if s != 1 or kept_a.get(n, 1) == 1}
+    size = kept_a | kept_b
+    sums_a = [n for n in kept_a if n not in kept_b and n not in later]
+    sums_b = [n for n in kept_b if n not in kept_a and n not in later]
+    names_a = [n for n in kept_a if n not in sums_a]
+    names_b = [n for n in kept_b if n not in sums_b]
+    places = {n: i for i, n in enumerate(out)}
+
+    def ordered(names: Iterable[Label]) -> list[Label]:
+        return sorted(names, key=lambda n: (places.get(n, len(places)), n))
+
+    def side(kept: dict[Label, int], whole: int, sums: list[Label], target: list[Label], shape: Shape) -> Side:
+        names = [n for n in kept if n not in sums]
+        order = tuple(names.index(n) for n in target)
+        moved = tuple(size[n] for n in target)
+        return Side(
+            tuple(kept.values()) if len(kept) != whole else None,
+            tuple(list(kept).index(n) for n in sums),
+            order if order != tuple(range(len(order))) else None,
+            shape if shape != moved else None,
+        )
+
+    inner = [n for n in names_a if n in names_b and n not in later]
+    if not inner:
+        names = ordered({*names_a, *names_b})
+        left, right = (
+            side(
+                kept, len(given), sums, [n for n in names if n in own], tuple(size[n] if n in own else 1 for n in names)
+            )
+            for kept, given, sums, own in ((kept_a, a, sums_a, names_a), (kept_b, b, sums_b, names_b))
+        )
+        return Step(left, right, mul, False, ()), tuple(names), tuple(size[n] for n in names)
+    shared = ordered(n for n in names_a if n in names_b and n in later)
+    rows = ordered(n for n in names_a if n not in names_b)
+    columns = ordered(n for n in names_b if n not in names_a)
+    swapped = bool(columns) and (not rows or ordered([rows[0], columns[0]])[0] == columns[0])
+    groups = (shared, columns, rows) if swapped else (shared, rows, columns)
+    # Each group of dimensions becomes one; a group of none becomes none, except in a batch.
+    batch, height, width, depth = (
+        (math.prod(size[n] for n in group),) if group or shared else () for group in (*groups, inner)
+    )
+    factors = (
+        (groups[0] + groups[1] + inner, batch + height + depth),
+        (groups[0] + inner + groups[2], batch + depth + width),
+    )
+    (first, first_shape), (second, second_shape) = factors[::-1] if swapped else factors
+    left = side(kept_a, len(a), sums_a, first, first_shape)
+    right = side(kept_b, len(b), sums_b, second, second_shape)
+    multiply: Any = bmm if shared else mm if width else mv if height else dot
+    names = [n for group in groups for n in group]
+    target = ordered(names)
+    shape = tuple(size[n] for n in target)
+    after: tuple[Any, ...] = (shape,)
+    if names != target:
+        # A dimension of size 1 goes last, so that dropping it makes a view of the right shape.
+        spread = (*(size[n] for n in names), 1)
+        after = (spread, (None, *(names.index(n) for n in target), len(names)), shape)
+    return Step(left, right, multiply, swapped, after), tuple(target), shape
 
 
 # The equation.
@@ -224,7 +299,6 @@ def _term_of_list(subscripts: Any) -> Term:
     return term
 
 
-@functools.lru_cache(maxsize=512)
 def _labels(
     terms: tuple[Term, ...], result: Term | None, ndims: tuple[int, ...]
 ) -> tuple[tuple[tuple[Label, ...], ...], tuple[Label, ...]]:
@@ -265,23 +339,23 @@ def _expand(term: Term, hidden: int) -> tuple[Label, ...]:
     return tuple(n for s in term for n in (range(-hidden, 0) if s is ... else (s,)))
 
 
-def _check_sizes(operands: Sequence[Tensor], labels: Sequence[Sequence[Label]]) -> None:
+def _check_sizes(shapes: Sequence[Shape], labels: Sequence[Labels]) -> None:
     """Raise if a label stands for different sizes; 1 broadcasts, but not within one operand."""
     sizes: dict[Label, int] = {}
-    for i, (x, names) in enumerate(zip(operands, labels, strict=True)):
+    for i, (shape, names) in enumerate(zip(shapes, labels, strict=True)):
         own: dict[Label, int] = {}
-        for n, size in zip(names, x.shape, strict=True):
+        for n, size in zip(names, shape, strict=True):
             letter = "..." if n < 0 else _LETTERS[n]
             if own.setdefault(n, size) != size:
                 raise RuntimeError(
-                    f"einsum(): subscript {letter} is repeated for operand {i} but the sizes don't match, "
-                    f"{size} != {own[n]}"
+                    f"einsum(): subscript {letter} is repeated for operand {i} but the sizes don't match, {size} "
+                    f"!= {own[n]}"
                 )
             known = sizes.get(n, 1)
             if size != known and 1 not in (size, known):
                 raise RuntimeError(
-                    f"einsum(): subscript {letter} has size {size} for operand {i} which does not broadcast "
-                    f"with previously seen size {known}"
+                    f"einsum(): subscript {letter} has size {size} for operand {i} which does not broadcast with "
+                    f"previously seen size {known}"
                 )
             if known == 1:
                 sizes[n] = size

@@ -19,7 +19,8 @@ from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
 from gradcore.ops.cast import to_device
-from gradcore.ops.indexing import Place, index as index_at
+from gradcore.ops.indexing import Place
+from gradcore.ops.indexing import index as index_at
 from gradcore.ops.shape import ALL, broadcast_shapes, expand, reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
@@ -95,8 +96,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     input, indices = as_tensor(input, "take_along_dim"), as_tensor(indices, "take_along_dim", "indices", 2)
     if indices.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(
-            "torch.take_along_dim(): dtype of indices should be Long but got "
-            f"{dtypes.scalar_type_name(indices.dtype)}"
+            f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_type_name(indices.dtype)}"
         )
     if dim is None:
         return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
@@ -299,7 +299,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     index = _index_vector("index_select", index, input)
     dim = normalize_dim(dim, input.ndim)
     if not input.ndim and index.numel() != 1:
-        raise IndexError("index_select(): Index to scalar can have only 1 value, got " f"{index.numel()} value(s)")
+        raise IndexError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     return _run(selected, IndexError, input, index, dim)
 
 
@@ -614,7 +614,9 @@ def _is_written_at(xp: Any, g: Any, index: Any, dim: int) -> Any:
 def _refuse_negative(xp: Any, index: Any, shape: Any, dim: int) -> None:
     """Raise for an index that would wrap around. Not on a GPU: one would have to wait for it."""
     if xp.device.type != "cuda" and index.size and xp.min(index) < 0:
-        raise IndexError(f"index {int(xp.min(index))} is out of bounds for dimension {dim} with size {(shape or (1,))[dim]}")
+        raise IndexError(
+            f"index {int(xp.min(index))} is out of bounds for dimension {dim} with size {(shape or (1,))[dim]}"
+        )
 
 
 # Operands as users give them.
@@ -633,21 +635,19 @@ def _run(function: Any, error: type[Exception], *arguments: Any) -> Tensor:
 
 
 def _index_tensor(function: str, index: Any, input: Tensor, expected: str = "dtype int32/int64") -> Tensor:
-    index = as_tensor(index, function, "index", 3)
-    if index.dtype not in (dtypes.int64, dtypes.int32):
+    at: Tensor = as_tensor(index, function, "index", 3)
+    if at.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(
-            f"{function}(): Expected {expected} for index, but got {dtypes.dtype_name(index.dtype)}; cast it with .long()"
+            f"{function}(): Expected {expected} for index, but got {dtypes.dtype_name(at.dtype)}; cast it with .long()"
         )
-    if index._device is not input._device and index._device.type == "cpu":
-        index = to_device(index, input._device)
-    return index
+    return to_device(at, input._device) if at._device is not input._device and at._device.type == "cpu" else at
 
 
 def _index_vector(function: str, index: Any, input: Tensor) -> Tensor:
-    index = _index_tensor(function, index, input)
-    if index.ndim > 1:
-        raise IndexError(f"{function}(): Index is supposed to be a vector, but got shape {list(index.shape)}")
-    return index
+    at = _index_tensor(function, index, input)
+    if at.ndim > 1:
+        raise IndexError(f"{function}(): Index is supposed to be a vector, but got shape {list(at.shape)}")
+    return at
 
 
 def _check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int | None) -> None:

@@ -64,7 +64,12 @@ def select_vjp(xp: Any, g: Any, input_shape: Any, dim: int, index: int) -> Any:
 
 
 def _slices(make: Make) -> Iterator[Sample]:
-    for shape, dim, bounds in (((4,), 0, (1, 3, 1)), ((2, 5), 1, (0, 5, 2)), ((3, 2), 0, (1, 1, 1)), ((2, 3), 0, (0, 2, 1))):
+    for shape, dim, bounds in (
+        ((4,), 0, (1, 3, 1)),
+        ((2, 5), 1, (0, 5, 2)),
+        ((3, 2), 0, (1, 1, 1)),
+        ((2, 3), 0, (0, 2, 1)),
+    ):
         yield Sample(make(*shape), dim=dim, start=bounds[0], stop=bounds[1], step=bounds[2])
 
 
@@ -245,7 +250,7 @@ def getitem(input: Tensor, at: Any) -> Tensor:
             return index(found.rest, *found.indices, at=found.at)  # type: ignore[no-any-return]
         except IndexError as e:
             raise _in_torch_terms(e) from None
-    return alias(input) if found.rest is input else found.rest  # type: ignore[no-any-return]
+    return alias(input) if found.rest is input else found.rest
 
 
 def setitem(self: Tensor, at: Any, value: Any) -> None:
@@ -377,8 +382,10 @@ def _dims_taken(item: Any) -> int:
 
 def _as_tuple(at: Any) -> tuple[Any, ...]:
     """The parts of an index that is no tuple. A list with a sequence or a slice in it is taken for one, as in PyTorch."""
-    if isinstance(at, list) and len(at) < 32 and any(
-        x is None or x is Ellipsis or isinstance(x, (slice, list, tuple, range)) or is_tensor(x) for x in at
+    if (
+        isinstance(at, list)
+        and len(at) < 32
+        and any(x is None or x is Ellipsis or isinstance(x, (slice, list, tuple, range)) or is_tensor(x) for x in at)
     ):
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated; use x[tuple(seq)] instead of x[seq], "
@@ -395,7 +402,7 @@ def _bounds(at: slice, size: int) -> tuple[int, int, int]:
     start, stop, step = at.indices(size)
     if step < 1:
         raise ValueError(f"step must be greater than zero, but got {step}: use flip() to reverse a dimension")
-    return start, stop if stop > start else start, step
+    return start, max(start, stop), step
 
 
 def _is_full(at: slice, input: Tensor) -> bool:

@@ -89,7 +89,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated: use stack()")
     dim = normalize_dim(dim, len(first))
     for i, shape in enumerate(shapes):
-        if shape == (0,) or shape == first:
+        if shape in ((0,), first):
             continue
         if len(shape) != len(first):
             raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
@@ -204,9 +204,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     for x, i in zip(given, place, strict=True):
         size[i] = x.numel()
     ones = [1] * len(given)
-    return tuple(
-        [expand(reshape(x, (*ones[:i], -1, *ones[i + 1 :])), size) for x, i in zip(given, place, strict=True)]
-    )
+    return tuple([expand(reshape(x, (*ones[:i], -1, *ones[i + 1 :])), size) for x, i in zip(given, place, strict=True)])
 
 
 # Taking apart. The results are views, of which none can be written to while gradients are recorded.

@@ -1,4 +1,4 @@
-"""Losses of distance and of distributions; those of classes are in ``cross_entropy.py`` and ``binary_cross_entropy.py``.
+"""Losses of distance and of distributions; of classes: ``cross_entropy.py`` and ``binary_cross_entropy.py``.
 
 ``reduction`` says what becomes of the loss of each element: ``"none"``, ``"sum"`` or ``"mean"``.
 """

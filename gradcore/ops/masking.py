@@ -25,7 +25,13 @@ __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzer
 
 
 def _choices(make: Make) -> Iterator[Sample]:
-    for c, a, b in (((2, 3), (2, 3), (2, 3)), ((3,), (2, 1), ()), ((), (2,), (2,)), ((2, 1), (), (3,)), ((0,), (1,), (0,))):
+    for c, a, b in (
+        ((2, 3), (2, 3), (2, 3)),
+        ((3,), (2, 1), ()),
+        ((), (2,), (2,)),
+        ((2, 1), (), (3,)),
+        ((0,), (1,), (0,)),
+    ):
         yield Sample(make.bools(*c), make(*a), make(*b))
     yield Sample(make.bools(3), make(3), 1.5)
     yield Sample(make.bools(3), 0, make(3))
@@ -200,7 +206,9 @@ def filled_in_order_into(xp: Any, input: Any, mask: Any, source: Any) -> None:
     mask = xp.broadcast_to(mask, input.shape)
     count = int(xp.sum(xp.astype(mask, xp.int64)))
     if math.prod(source.shape) < count:
-        raise RuntimeError(f"Number of elements of source < number of ones in mask: {math.prod(source.shape)} < {count}")
+        raise RuntimeError(
+            f"Number of elements of source < number of ones in mask: {math.prod(source.shape)} < {count}"
+        )
     xp.setitem(input, mask, xp.getitem(xp.reshape(source, (-1,)), slice(0, count)))
 
 

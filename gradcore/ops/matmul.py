@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcore import dtypes
 from gradcore.graph import Node, new_node, node_class
-from gradcore.op import conj, is_operand, is_tensor, op, standard
+from gradcore.op import conj, is_operand, op, standard
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.creation import eye
 from gradcore.ops.shape import broadcast_shapes
+from gradcore.runtime import RUNTIME
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -315,7 +316,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         RuntimeError: the sizes do not fit, a tensor is 0-d, or the dtypes differ (there is no promotion
             here).
     """
-    if not (is_tensor(input) and is_tensor(other)):
+    Tensor = RUNTIME["Tensor"]
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         input, other = as_tensor(input, "matmul"), as_tensor(other, "matmul", "other", 2)
     left, right = len(input._data.shape), len(other._data.shape)
     if left == 2:
@@ -335,12 +337,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 def matmul_operator(self: Tensor, other: Any) -> Any:
     """``self @ other``."""
-    return matmul(self, other) if _is_factor(other) else NotImplemented
+    return matmul(self, other) if isinstance(other, RUNTIME["Tensor"]) or _is_array(other) else NotImplemented
 
 
 def reflected_matmul_operator(self: Tensor, other: Any) -> Any:
     """``other @ self``, where ``other`` is an array that leaves it to the tensor."""
-    return matmul(other, self) if _is_factor(other) else NotImplemented
+    return matmul(other, self) if _is_array(other) else NotImplemented
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -432,14 +434,16 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         square = matmul(square, square)
 
 
-def unsafe_view(result: Tensor, size: Sequence[int]) -> Tensor:
+def unsafe_view(result: Tensor, size: tuple[int, ...]) -> Tensor:
     """A result that nobody else holds yet, in another shape. As in PyTorch, that is no view of anything."""
     return _reshaped(result, size, _UNSAFE_VIEW)
 
 
-def _reshaped(result: Tensor, size: Sequence[int], cls: type[Node]) -> Tensor:
+def _reshaped(result: Tensor, size: tuple[int, ...], cls: type[Node]) -> Tensor:
     xp: Any = result._device.xp
-    raw = result._data = xp.reshape(result._data, tuple(size))
+    raw = result._data
+    if raw.shape != size:
+        raw = result._data = xp.reshape(raw, size)
     if result._edge is not None:
         result._edge = new_node(cls, _RESHAPING, xp, (result._edge,), raw.shape, raw.dtype)
     return result
@@ -461,21 +465,23 @@ _RESHAPING = _Reshaping()
 _UNSAFE_VIEW, _SQUEEZE = node_class("UnsafeViewBackward0"), node_class("SqueezeBackward4")
 
 
-def _is_factor(x: Any) -> bool:
-    """Whether ``x`` can be a factor of a matrix product; numbers cannot."""
-    return is_tensor(x) or (is_operand(x) and hasattr(x, "shape") and not isinstance(x, (bool, int, float, complex)))
+def _is_array(x: Any) -> bool:
+    """Whether ``x`` is an array with dimensions; numbers are no factors of a matrix product."""
+    return is_operand(x) and len(getattr(x, "shape", ())) > 0
 
 
 def _batched(x: Tensor, y: Tensor) -> Tensor:
     """The matrix product where one operand at least has batches."""
     a, b = x._data.shape, y._data.shape
     _check_inner(a, b)
-    # A batch of one matrix is a matrix. Then one large product stands for the many of a batch; only where the
-    # factor needs a gradient, since otherwise nothing is saved by it that the copy would not cost.
     if len(a) == len(b) == 3:
-        if b[0] == 1 != a[0] and y.requires_grad:
+        if a[0] == b[0]:
+            return unsafe_view(bmm(x, y), (a[0], a[1], b[2]))
+        # A batch of one matrix is a matrix: one large product then stands for the many of the other batch. Only
+        # where that matrix needs a gradient, since otherwise there is nothing to gain that the copy does not cost.
+        if b[0] == 1 and y.requires_grad:
             y = y.squeeze(0)
-        elif a[0] == 1 != b[0] and x.requires_grad:
+        elif a[0] == 1 and x.requires_grad:
             x = x.squeeze(0)
     if y.ndim <= 2 and _folds(x, y):
         return _folded(x, y)
@@ -503,21 +509,29 @@ def _rows_are_evenly_spaced(x: Tensor) -> bool:
 
 
 def _folded(large: Tensor, small: Tensor) -> Tensor:
-    size = large.shape
+    """``large @ small``, with all rows of ``large`` as one matrix."""
+    size = large._data.shape
     rows = large.reshape((math.prod(size[:-1]), size[-1]))
     out = mv(rows, small) if small.ndim == 1 else mm(rows, small)
-    return unsafe_view(out, (*size[:-1], *small.shape[1:]))
+    return unsafe_view(out, (*size[:-1], *small._data.shape[1:]))
 
 
 def _expanded(x: Tensor, y: Tensor) -> Tensor:
     """The product of two batches, broadcast against each other."""
-    a = x.shape if x.ndim > 1 else (1, *x.shape)
-    b = y.shape if y.ndim > 1 else (*y.shape, 1)
-    batch = broadcast_shapes(a[:-2], b[:-2])
-    count = math.prod(batch)
-    left = x.expand((*batch, *a[-2:])).reshape((count, *a[-2:]))
-    right = (y if y.ndim > 1 else y.unsqueeze(1)).expand((*batch, *b[-2:])).reshape((count, *b[-2:]))
-    return unsafe_view(bmm(left, right), (*batch, *(a[-2:-1] if x.ndim > 1 else ()), *(b[-1:] if y.ndim > 1 else ())))
+    a, b = x._data.shape, y._data.shape
+    batch = tuple(broadcast_shapes(a[:-2], b[:-2]))
+    rows, columns = a[-2:-1], b[-1:] if len(b) > 1 else ()
+    left = _as_batch(x if rows else x.unsqueeze(0), batch)
+    right = _as_batch(y if columns else y.unsqueeze(1), batch)
+    return unsafe_view(bmm(left, right), batch + rows + columns)
+
+
+def _as_batch(x: Tensor, batch: tuple[int, ...]) -> Tensor:
+    """Matrices, expanded to the batches ``batch``, in one batch."""
+    shape = x._data.shape
+    if shape[:-2] != batch:
+        x = x.expand(batch + shape[-2:])
+    return x if len(batch) == 1 else x.reshape((math.prod(batch), *shape[-2:]))
 
 
 def _as_chain(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:

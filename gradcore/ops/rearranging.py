@@ -91,7 +91,13 @@ def flipud(input: Tensor) -> Tensor:
 
 
 def _rolls(make: Make) -> Iterator[Sample]:
-    for shape, shifts, dims in (((2, 3), (1,), (1,)), ((2, 3), (1, -2), (0, 1)), ((2, 3), (4,), ()), ((), (1,), ()), ((0, 2), (1,), (0,))):
+    for shape, shifts, dims in (
+        ((2, 3), (1,), (1,)),
+        ((2, 3), (1, -2), (0, 1)),
+        ((2, 3), (4,), ()),
+        ((), (1,), ()),
+        ((0, 2), (1,), (0,)),
+    ):
         yield Sample(make(*shape), shifts=shifts, dims=dims)
 
 
@@ -134,7 +140,13 @@ def roll_standard(x: Tensor, /, shift: Any, *, axis: Any = None) -> Tensor:
 
 
 def _rotations(make: Make) -> Iterator[Sample]:
-    for shape, k, dims in (((2, 3), 1, (0, 1)), ((2, 3), 2, (0, 1)), ((2, 3), 3, (0, 1)), ((2, 3), 0, (0, 1)), ((2, 1, 3), -1, (2, 0))):
+    for shape, k, dims in (
+        ((2, 3), 1, (0, 1)),
+        ((2, 3), 2, (0, 1)),
+        ((2, 3), 3, (0, 1)),
+        ((2, 3), 0, (0, 1)),
+        ((2, 1, 3), -1, (2, 0)),
+    ):
         yield Sample(make(*shape), k=k, dims=dims)
 
 
@@ -311,7 +323,14 @@ def triu_standard(x: Tensor, /, *, k: int = 0) -> Tensor:
 
 
 def _windows(make: Make) -> Iterator[Sample]:
-    for shape, dim, size, step in (((5,), 0, 2, 1), ((2, 5), 1, 3, 2), ((4, 2), 0, 4, 1), ((3,), 0, 1, 3), ((), 0, 1, 1), ((0, 3), 1, 2, 1)):
+    for shape, dim, size, step in (
+        ((5,), 0, 2, 1),
+        ((2, 5), 1, 3, 2),
+        ((4, 2), 0, 4, 1),
+        ((3,), 0, 1, 3),
+        ((), 0, 1, 1),
+        ((0, 3), 1, 2, 1),
+    ):
         yield Sample(make(*shape), dimension=dim, size=size, step=step)
 
 
@@ -340,7 +359,13 @@ def unfold_vjp(xp: Any, g: Any, input_shape: Any, dimension: int, size: int, ste
 
 
 def _diagonals(make: Make) -> Iterator[Sample]:
-    for shape, offset, dims in (((3, 3), 0, (0, 1)), ((2, 4), 1, (0, 1)), ((3, 2, 4), -1, (2, 0)), ((2, 2), 3, (0, 1)), ((0, 2), 0, (-2, -1))):
+    for shape, offset, dims in (
+        ((3, 3), 0, (0, 1)),
+        ((2, 4), 1, (0, 1)),
+        ((3, 2, 4), -1, (2, 0)),
+        ((2, 2), 3, (0, 1)),
+        ((0, 2), 0, (-2, -1)),
+    ):
         yield Sample(make(*shape), offset=offset, dim1=dims[0], dim2=dims[1])
 
 

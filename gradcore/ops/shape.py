@@ -210,7 +210,7 @@ def clone_contiguous_vjp(xp: Any, g: Any) -> Any:
 
 def contiguous(input: Tensor) -> Tensor:
     """The elements in row-major order without gaps: the very tensor if they are so already, else a copy."""
-    return input if input.is_contiguous() else clone_contiguous(input)  # type: ignore[no-any-return]
+    return input if input.is_contiguous() else clone_contiguous(input)
 
 
 # The dimensions in another order.
@@ -262,7 +262,9 @@ def t(xp: Any, input: Any, /) -> Any:
     """The transpose of a matrix; tensors of fewer dimensions as they are."""
     ndim = len(input.shape)
     if ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any")
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any"
+        )
     return xp.permute_dims(input, tuple(range(ndim))[::-1])
 
 
@@ -467,7 +469,14 @@ def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
 
 
 def _expansions(make: Make) -> Iterator[Sample]:
-    for shape, size in (((3,), (2, 3)), ((2, 1), (2, 3)), ((1, 1), (4, 2, 3)), ((), (2,)), ((1, 2), (0, 2)), ((2,), (2,))):
+    for shape, size in (
+        ((3,), (2, 3)),
+        ((2, 1), (2, 3)),
+        ((1, 1), (4, 2, 3)),
+        ((), (2,)),
+        ((1, 2), (0, 2)),
+        ((2,), (2,)),
+    ):
         yield Sample(make(*shape), size=size)
 
 
@@ -510,7 +519,7 @@ def expand(input: Tensor, *sizes_: Any, size: Any = None) -> Tensor:
                     f"{i}: {list(given)} for {list(shape)}"
                 )
             n = have
-        if n < 0 or (n != have and have != 1):
+        if n < 0 or have not in (n, 1):
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension "
                 f"{i}.  Target sizes: {list(given)}.  Tensor sizes: {list(shape)}"

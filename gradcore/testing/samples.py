@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+_DOUBLE = np.dtype(np.float64)
+
 __all__ = ["Make", "Sample", "pairs", "reals", "same_shape", "unary"]
 
 
@@ -36,9 +38,7 @@ class Sample:
 class Make:
     """Makes tensors for samples: ``make(2, 3)`` is a 2×3 tensor of distinct random numbers that requires grad."""
 
-    def __init__(
-        self, device: Any = None, dtype: Any = np.dtype(np.float64), requires_grad: bool = True, seed: int = 0
-    ) -> None:
+    def __init__(self, device: Any = None, dtype: Any = _DOUBLE, requires_grad: bool = True, seed: int = 0) -> None:
         self.device = device
         self.dtype = dtype
         self.requires_grad = requires_grad
@@ -72,7 +72,10 @@ class Make:
         import gradcore
 
         return gradcore.tensor(
-            np.asarray(values), dtype=self.dtype if dtype is None else dtype, device=self.device, requires_grad=requires_grad
+            np.asarray(values),
+            dtype=self.dtype if dtype is None else dtype,
+            device=self.device,
+            requires_grad=requires_grad,
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gradcore_backends._generic import STANDARD
-from gradcore_backends.cupy import ATOMIC, CupyBackend, CupyFunctions, _placed
+from gradcore_backends.cupy import ATOMIC, CupyBackend, CupyFunctions, _explaining, _placed
 
 
 class CudaError(RuntimeError):
@@ -230,6 +230,22 @@ def test_creation_happens_on_the_right_device_also_when_it_fails(monkeypatch):
     assert calls == [1, 0, 1, 0]
 
 
+def test_a_library_that_is_missed_late_is_explained():
+    """cuBLAS and its kind are loaded at their first use, cuBLAS as an import."""
+    not_found = type("DynamicLibNotFoundError", (RuntimeError,), {})
+
+    def fails(error):
+        raise error
+
+    for error in (ImportError('Failure finding "libcublasLt.so.13"'), not_found("libcufft.so\nsearched here")):
+        with pytest.raises(
+            ImportError, match=r"lib\w+\.so[^\n]* To install all of them: pip install .gradcore\[cuda13"
+        ):
+            _explaining(fails)(error)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        _explaining(fails)(RuntimeError("out of memory"))
+
+
 # What the adapter makes of CuPy's gaps, on a NumPy that has them: no CuPy and no GPU take part.
 
 
@@ -363,6 +379,7 @@ def test_the_names_of_the_standard_are_there(cupy):
     assert [name for name in STANDARD if not hasattr(namespace, name)] == []
     assert namespace.array_class is cupy.ndarray
     assert namespace.linalg.inv is not cupy.linalg.inv
+    assert namespace.fft.fft is not cupy.fft.fft
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
         namespace.zeros((2,))
 

@@ -10,6 +10,7 @@ import array_api_compat.numpy as compat
 import numpy as np
 import pytest
 
+from gradcore_backends import _numpy_functions
 from gradcore_backends import numpy as module
 from gradcore_backends._generic import EXACT_COUNTS, STANDARD
 from gradcore_backends.numpy import backend
@@ -225,6 +226,28 @@ def test_searching_functions():
     same(xp.take(x, np.array([2, 0])), np.array([1.0, 3.0]))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matmul(dtype):
+    shapes = [
+        ((3, 4), (4, 2)),
+        ((4,), (4,)),
+        ((3, 4), (4,)),
+        ((4,), (4, 2)),
+        ((2, 3, 4), (4, 2)),
+        ((0, 4), (4, 2)),
+        ((2, 0), (0, 3)),
+    ]
+    for a, b in shapes:
+        x, y = values(a, dtype), values(b, dtype, seed=1)
+        got, expected = xp.matmul(x, y), np.matmul(x, y)
+        assert got.dtype == expected.dtype
+        assert np.shape(got) == np.shape(expected)
+        np.testing.assert_allclose(got, expected, rtol=1e-2 if dtype == "float16" else 1e-5)
+    for bad in (((3, 4), (3, 4)), ((), (3,)), ((3,), ())):
+        with pytest.raises(ValueError):  # noqa: PT011
+            xp.matmul(values(bad[0], dtype), values(bad[1], dtype))
+
+
 def test_clip():
     x = np.array([-2.0, np.nan, 0.5, 7.0])
     for lo, hi in ((None, None), (0, None), (None, 1), (0, 1), (np.zeros(4), np.ones(4)), (2, 1)):
@@ -281,7 +304,7 @@ INDICES = {
 @pytest.mark.parametrize("at", INDICES.values(), ids=INDICES)
 def test_scatter_add_is_the_adjoint_of_getitem(at, dtype, small, monkeypatch):
     if not small:
-        monkeypatch.setattr(module, "SMALL", 0)
+        monkeypatch.setattr(_numpy_functions, "SMALL", 0)
     shape = (4, 5, 6)
     x = np.arange(120).reshape(shape)
     picked = xp.getitem(x, at)

@@ -310,6 +310,13 @@ def test_saves_what_the_rule_needs_and_no_more(t):
     assert not hasattr(node, "_saved_self") or node._saved_self is None
 
 
+@pytest.mark.parametrize("expression", ["x // 2", "x // x", "2 // x", "2 % x"])
+def test_what_has_no_derivative_says_so_in_the_graph(expression, t):
+    node = eval(expression, {"x": t.ones(2, requires_grad=True)}).grad_fn
+    assert node.name() == "torch::autograd::NotImplemented"
+    assert type(node).__name__ == "NotImplemented"
+
+
 def test_second_order_of_a_number_beside_a_tensor(torch):
     for expression in ("3 * x * x", "x * x / 4.0", "2.0 / x", "1 - x * x * x", "(x * 2.0) ** 3", "2.0 ** (x * 0.5)"):
         agree(torch, expression, POSITIVE)

@@ -73,7 +73,9 @@ def test_complex_into_real_warns(torch):
     assert x.tolist() == [1]
 
 
-@pytest.mark.parametrize(("dtype", "value"), [("uint8", 300), ("int8", -200), ("int64", float("nan")), ("float32", 1e39), ("float32", 1j)])
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("uint8", 300), ("int8", -200), ("int64", float("nan")), ("float32", 1e39), ("float32", 1j)]
+)
 def test_numbers_that_the_dtype_does_not_hold(dtype, value, torch):
     for t in (gc, torch):
         with pytest.raises(RuntimeError, match="value cannot be converted to type"):

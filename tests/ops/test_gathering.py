@@ -157,7 +157,9 @@ def test_positions_among_all_elements(expression, torch):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float32", "bool", "complex64"])
-@pytest.mark.parametrize("expression", [f"x.gather(0, {II})", f"x.index_select(1, {I})", f"x.take({II})", f"x.scatter(0, {II}, x[1:, :3])"])
+@pytest.mark.parametrize(
+    "expression", [f"x.gather(0, {II})", f"x.index_select(1, {I})", f"x.take({II})", f"x.scatter(0, {II}, x[1:, :3])"]
+)
 def test_dtypes(expression, dtype, torch):
     agree(torch, expression, (MATRIX * 3).astype(dtype))
 

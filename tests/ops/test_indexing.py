@@ -140,7 +140,22 @@ def test_reading(at, torch):
 
 
 @pytest.mark.parametrize(
-    "at", ["0", "...", "()", "None", "True", "False", ":", "0, 0", "None, 0", "t.tensor(True)", I, "t.tensor(0)", "..., None"]
+    "at",
+    [
+        "0",
+        "...",
+        "()",
+        "None",
+        "True",
+        "False",
+        ":",
+        "0, 0",
+        "None, 0",
+        "t.tensor(True)",
+        I,
+        "t.tensor(0)",
+        "..., None",
+    ],
 )
 def test_reading_a_number(at, torch):
     agree(torch, f"x[{at}]", 1.5)
@@ -293,7 +308,9 @@ def _an_index_as_a_value(monkeypatch):
     monkeypatch.setattr(builtins, "INDEX", _Index(), raising=False)
 
 
-@pytest.mark.parametrize("value", ["1", "1.7", "True", "1j", "float('nan')", "2.5 * (x[0] * 0 + 1)", "x[0] > 0", "'a'", "None", "[1, 2]"])
+@pytest.mark.parametrize(
+    "value", ["1", "1.7", "True", "1j", "float('nan')", "2.5 * (x[0] * 0 + 1)", "x[0] > 0", "'a'", "None", "[1, 2]"]
+)
 @pytest.mark.parametrize("at", ["0", "t.tensor([0])", "t.tensor([True, False])", "..."])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "bool", "complex128"])
 def test_dtypes_of_what_is_written(at, value, dtype, torch):

@@ -76,7 +76,9 @@ def test_joining(expression, torch):
 
 
 @pytest.mark.parametrize("function", ["t.cat([x, y])", "t.stack([x, y])", "t.stack([x, y, x], 1)", "t.hstack((y, x))"])
-@pytest.mark.parametrize("other", [INTEGERS, SINGLE, MATRIX > 0, MATRIX + 1j, INTEGERS.astype(np.int8)], ids=lambda a: a.dtype.name)
+@pytest.mark.parametrize(
+    "other", [INTEGERS, SINGLE, MATRIX > 0, MATRIX + 1j, INTEGERS.astype(np.int8)], ids=lambda a: a.dtype.name
+)
 @pytest.mark.parametrize("first", [MATRIX, INTEGERS, SINGLE], ids=lambda a: a.dtype.name)
 def test_dtypes_are_promoted(function, first, other, torch):
     agree(torch, function, first, other)

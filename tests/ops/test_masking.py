@@ -110,7 +110,9 @@ def test_a_real_operand_beside_a_complex_one_gets_a_real_gradient():
     assert z.grad.tolist() == [0, 3 + 4j]
 
 
-@pytest.mark.parametrize("value", ["1", "1.5", "True", "300", "-1", "1j", "float('nan')", "t.tensor(2.5)", "t.tensor(2)"])
+@pytest.mark.parametrize(
+    "value", ["1", "1.5", "True", "300", "-1", "1j", "float('nan')", "t.tensor(2.5)", "t.tensor(2)"]
+)
 @pytest.mark.parametrize("dtype", ["int64", "float32", "bool", "complex64"])
 def test_what_is_filled_in_keeps_the_dtype(dtype, value, torch):
     agree(torch, f"x.masked_fill(t.tensor([True, False]), {value})", np.ones((2, 2), dtype))
@@ -126,7 +128,11 @@ def test_nan_leaks_from_the_branch_that_is_not_chosen(torch):
 
 def test_a_condition_is_saved_and_must_not_be_written_to(torch):
     for t in (gc, torch):
-        for use in (lambda m, x: t.where(m, x, 0.0), lambda m, x: x.masked_fill(m, 0.0), lambda m, x: x.masked_select(m)):
+        for use in (
+            lambda m, x: t.where(m, x, 0.0),
+            lambda m, x: x.masked_fill(m, 0.0),
+            lambda m, x: x.masked_select(m),
+        ):
             mask = t.tensor([True, False])
             y = use(mask, t.ones(2, requires_grad=True))
             mask.fill_(True)

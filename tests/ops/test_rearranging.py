@@ -134,7 +134,8 @@ def test_agrees(expression, torch):
 
 
 @pytest.mark.parametrize(
-    "expression", ["x.flip(0)", "x.roll(1)", "x.repeat(2, 1)", "x.tril()", "x.diagonal()", "x.trace()", "x[0].diag_embed()"]
+    "expression",
+    ["x.flip(0)", "x.roll(1)", "x.repeat(2, 1)", "x.tril()", "x.diagonal()", "x.trace()", "x[0].diag_embed()"],
 )
 @pytest.mark.parametrize("dtype", ["int64", "int8", "uint8", "float32", "complex64"])
 def test_dtypes(expression, dtype, torch):
@@ -148,7 +149,15 @@ def test_fill_diagonal(shape, wrap, torch):
 
 
 def test_of_nothing(torch):
-    for expression in ("x.flip(0)", "x.roll(1, 0)", "x.repeat(2, 2)", "x.rot90()", "x.diagonal()", "x.triu()", "x.repeat_interleave(2, 1)"):
+    for expression in (
+        "x.flip(0)",
+        "x.roll(1, 0)",
+        "x.repeat(2, 2)",
+        "x.rot90()",
+        "x.diagonal()",
+        "x.triu()",
+        "x.repeat_interleave(2, 1)",
+    ):
         agree(torch, expression, np.zeros((0, 3)))
 
 
@@ -175,6 +184,17 @@ def test_windows_share_memory_and_overlap():
 
 def test_results_that_are_copies_share_nothing():
     x = gc.zeros(2, 2)
-    for out in (x.flip(0), x.flip(()), x.roll(0), x.rot90(), x.rot90(0), x.repeat(1, 1), x.tile(()), x.diag(), x.tril(), x[0].diag_embed()):
+    for out in (
+        x.flip(0),
+        x.flip(()),
+        x.roll(0),
+        x.rot90(),
+        x.rot90(0),
+        x.repeat(1, 1),
+        x.tile(()),
+        x.diag(),
+        x.tril(),
+        x[0].diag_embed(),
+    ):
         out.fill_(1)
     assert x.sum() == 0

@@ -185,7 +185,16 @@ def test_same_object_where_nothing_changes():
 
 def test_views_share_memory_and_copies_do_not():
     x = gc.zeros(2, 3)
-    for view in (x.view(6), x.reshape(3, 2), x.T, x.T.reshape(3, 2), x.unsqueeze(0), x.squeeze(), x.expand(1, 2, 3), x.flatten()):
+    for view in (
+        x.view(6),
+        x.reshape(3, 2),
+        x.T,
+        x.T.reshape(3, 2),
+        x.unsqueeze(0),
+        x.squeeze(),
+        x.expand(1, 2, 3),
+        x.flatten(),
+    ):
         assert view._base is x
     for copy in (x.T.reshape(6), x.T.contiguous(), x.reshape(6, copy=True)):
         assert copy._base is None
@@ -211,7 +220,9 @@ def test_view_of_bytes_is_refused():
         gc.ones(2).view(gc.int32)
 
 
-@pytest.mark.parametrize("shapes", [((2, 1), (3,)), ((), (2, 2)), (4, (1,)), ((0,), (1,)), ((5, 1, 3), (4, 1), (1,)), ()])
+@pytest.mark.parametrize(
+    "shapes", [((2, 1), (3,)), ((), (2, 2)), (4, (1,)), ((0,), (1,)), ((5, 1, 3), (4, 1), (1,)), ()]
+)
 def test_broadcast_shapes(shapes, torch):
     assert tuple(gc.broadcast_shapes(*shapes)) == tuple(torch.broadcast_shapes(*shapes))
 
