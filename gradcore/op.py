@@ -1,10 +1,9 @@
-'''How an operation is defined.
+"""How an operation is defined.
 
 One operation is one block: a forward function, its derivative rules, the samples that its tests use::
 
     @op(node="MulBackward0", promote="arithmetic", multilinear=True, samples=pairs)
     def mul(xp, input, other, /):
-        \"""Product, element by element.\"""
         return xp.multiply(input, other)
 
     @mul.vjp("input")
@@ -26,7 +25,7 @@ One operation is one block: a forward function, its derivative rules, the sample
 What the decorator returns is a function generated for this one operation (:mod:`gradcore.codegen`). It handles the plain
 case (tensors of one dtype on one device, or a Python number beside a tensor); everything else goes through
 :meth:`Op.apply`.
-'''
+"""
 
 from __future__ import annotations
 
