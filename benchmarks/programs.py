@@ -277,7 +277,8 @@ def _torch() -> ModuleType:
         import torch
     except ImportError as e:
         raise Unavailable("not installed: pip install torch") from e
-    return torch
+    found: ModuleType = torch
+    return found
 
 
 def _autograd() -> tuple[ModuleType, ModuleType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -25,15 +26,16 @@ print(between - start, time.perf_counter() - between)
 def import_times(names: tuple[str, ...], repetitions: int) -> tuple[dict[str, Timing], Timing]:
     """Seconds per library beyond NumPy, and NumPy's own; libraries that are not installed are left out.
 
-    Processes take turns. The first round only brings the files into memory.
+    Processes take turns. The first round only brings the files into memory, and leaves the compiled modules that an
+    installed package has.
     """
     seconds: dict[str, list[float]] = {}
     own: list[float] = []
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     for turn in range(repetitions + 1):
         for name in names:
-            done = subprocess.run(
-                [sys.executable, "-c", SCRIPT.format(name=name)], check=False, capture_output=True, text=True
-            )
+            command = [sys.executable, "-c", SCRIPT.format(name=name)]
+            done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
             if done.returncode == 0 and turn:
                 numpy, beyond = map(float, done.stdout.split())
                 own.append(numpy)

@@ -40,9 +40,11 @@ from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
 from gradcore.grad_mode import no_grad as no_grad
 from gradcore.grad_mode import set_grad_enabled as set_grad_enabled
 from gradcore.ops.activation import *  # noqa: F403 - the operations list their public names themselves
+from gradcore.ops.addmm import *  # noqa: F403
 from gradcore.ops.arithmetic import *  # noqa: F403
 from gradcore.ops.assignment import *  # noqa: F403
 from gradcore.ops.bounds import *  # noqa: F403
+from gradcore.ops.broadcasting import *  # noqa: F403
 from gradcore.ops.cast import *  # noqa: F403
 from gradcore.ops.comparison import *  # noqa: F403
 from gradcore.ops.complex_numbers import *  # noqa: F403
@@ -57,11 +59,14 @@ from gradcore.ops.indexing import *  # noqa: F403
 from gradcore.ops.joining import *  # noqa: F403
 from gradcore.ops.masking import *  # noqa: F403
 from gradcore.ops.matmul import *  # noqa: F403
+from gradcore.ops.matrix_chain import *  # noqa: F403
 from gradcore.ops.moments import *  # noqa: F403
 from gradcore.ops.norms import *  # noqa: F403
+from gradcore.ops.numpy_indexing import *  # noqa: F403
 from gradcore.ops.products import *  # noqa: F403
 from gradcore.ops.rearranging import *  # noqa: F403
 from gradcore.ops.reduction import *  # noqa: F403
+from gradcore.ops.selecting import *  # noqa: F403
 from gradcore.ops.shape import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
 from gradcore.ops.sorting import *  # noqa: F403

@@ -8,6 +8,7 @@ from gradcore.ops import (
     arithmetic,
     assignment,
     bounds,
+    broadcasting,
     cast,
     comparison,
     complex_numbers,
@@ -18,16 +19,19 @@ from gradcore.ops import (
     indexing,
     joining,
     masking,
-    matmul,
+    matrix_chain,
     moments,
     norms,
     products,
     rearranging,
     reduction,
+    selecting,
     softmax,
     sorting,
     special,
 )
+from gradcore.ops import addmm as addmm_ops
+from gradcore.ops import matmul as matmul_ops
 from gradcore.ops import shape as shape_ops
 
 __all__ = ["Operations"]
@@ -130,6 +134,11 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     copy_ = assignment.copy_
     fill_ = assignment.fill_
     zero_ = assignment.zero_
+
+    # ops/broadcasting.py
+    expand = broadcasting.expand
+    expand_as = broadcasting.expand_as
+    broadcast_to = broadcasting.broadcast_to
 
     # ops/cast.py
     to = cast.to
@@ -346,13 +355,6 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     scatter_ = gathering.scatter_
     scatter_add = gathering.scatter_add
     scatter_add_ = gathering.scatter_add_
-    index_select = gathering.index_select
-    index_add = gathering.index_add
-    index_add_ = gathering.index_add_
-    index_copy = gathering.index_copy
-    index_copy_ = gathering.index_copy_
-    index_fill = gathering.index_fill
-    index_fill_ = gathering.index_fill_
     take = gathering.take
     take_along_dim = gathering.take_along_dim
     put = gathering.put
@@ -394,26 +396,29 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     norm = norms.norm
 
     # ops/matmul.py
-    mm = matmul.mm
-    mv = matmul.mv
-    dot = matmul.dot
-    vdot = matmul.vdot
-    bmm = matmul.bmm
-    addmm = matmul.addmm
-    addmm_ = matmul.addmm.inplace
-    addmv = matmul.addmv
-    addmv_ = matmul.addmv.inplace
-    addr = matmul.addr
-    addr_ = matmul.addr.inplace
-    addbmm = matmul.addbmm
-    addbmm_ = matmul.addbmm.inplace
-    baddbmm = matmul.baddbmm
-    baddbmm_ = matmul.baddbmm.inplace
-    matrix_power = matmul.matrix_power
-    __matmul__ = matmul.matmul_operator
-    __rmatmul__ = matmul.reflected_matmul_operator
-    # Last, since it hides the module for what follows.
-    matmul = matmul.matmul
+    mm = matmul_ops.mm
+    mv = matmul_ops.mv
+    dot = matmul_ops.dot
+    vdot = matmul_ops.vdot
+    bmm = matmul_ops.bmm
+    matmul = matmul_ops.matmul
+    __matmul__ = matmul_ops.matmul_operator
+    __rmatmul__ = matmul_ops.reflected_matmul_operator
+
+    # ops/addmm.py
+    addmm = addmm_ops.addmm
+    addmm_ = addmm_ops.addmm.inplace
+    addmv = addmm_ops.addmv
+    addmv_ = addmm_ops.addmv.inplace
+    addr = addmm_ops.addr
+    addr_ = addmm_ops.addr.inplace
+    addbmm = addmm_ops.addbmm
+    addbmm_ = addmm_ops.addbmm.inplace
+    baddbmm = addmm_ops.baddbmm
+    baddbmm_ = addmm_ops.baddbmm.inplace
+
+    # ops/matrix_chain.py
+    matrix_power = matrix_chain.matrix_power
 
     # ops/products.py
     outer = products.outer
@@ -453,6 +458,15 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     all = reduction.all
     count_nonzero = reduction.count_nonzero
 
+    # ops/selecting.py
+    index_select = selecting.index_select
+    index_add = selecting.index_add
+    index_add_ = selecting.index_add_
+    index_copy = selecting.index_copy
+    index_copy_ = selecting.index_copy_
+    index_fill = selecting.index_fill
+    index_fill_ = selecting.index_fill_
+
     # ops/shape.py
     view = shape_ops.view
     view_as = shape_ops.view_as
@@ -476,9 +490,6 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     adjoint = shape_ops.adjoint
     unsqueeze = shape_ops.unsqueeze
     squeeze = shape_ops.squeeze
-    expand = shape_ops.expand
-    expand_as = shape_ops.expand_as
-    broadcast_to = shape_ops.broadcast_to
 
     # ops/softmax.py
     log_softmax = softmax.log_softmax

@@ -327,7 +327,8 @@ class Op:
     def compute(self, call: Call, params: tuple[Any, ...]) -> Any:
         """The raw result: one array, or a tuple where the operation has several outputs."""
         where = call.device
-        size = max([x.size for x in call.raws if x.__class__ is where.array_class], default=0)
+        array_class: Any = where.array_class
+        size = max([x.size for x in call.raws if x.__class__ is array_class], default=0)
         call.xp = xp = where.xp if size < where.large_from else where.large
         kwargs = dict(zip(self.params, params, strict=True))
         token = where.enter()
@@ -339,7 +340,6 @@ class Op:
             refuse_shapes(self.public_name, call.raws, e)
         finally:
             where.leave(token)
-        array_class = where.array_class
         if self.multiple:
             return tuple(r if r.__class__ is array_class else xp.asarray(r) for r in raws)
         return raws if raws.__class__ is array_class else xp.asarray(raws)

@@ -33,16 +33,32 @@ Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 class View:
     """How a tensor is a view of its base."""
 
-    __slots__ = ("base", "base_edge", "chain", "made_in_no_grad", "multiple")
+    __slots__ = ("base", "base_edge", "link", "made_in_no_grad", "multiple", "parent")
 
-    def __init__(self, base: Tensor, chain: tuple[Link, ...], multiple: str | None, made_in_no_grad: bool) -> None:
-        self.base = base
-        self.chain = chain
+    def __init__(self, source: Tensor, link: Link, made_in_no_grad: bool) -> None:
+        parent: View | None = source._view
+        # The view that this is a view of, and the step from there; a view of the base itself has no parent.
+        self.parent = parent
+        self.link = link
+        self.base: Tensor = source if parent is None else parent.base
         # The base's history that the view's own history was built on.
-        self.base_edge = base._edge
+        self.base_edge = self.base._edge
         # The operation that made the view, where it made several at once.
-        self.multiple = multiple
-        self.made_in_no_grad = made_in_no_grad
+        self.multiple: str | None = link[0].public_name if link[3] is not None else None
+        self.made_in_no_grad: bool = made_in_no_grad
+        if parent is not None:
+            self.multiple = self.multiple or parent.multiple
+            self.made_in_no_grad = made_in_no_grad or parent.made_in_no_grad
+
+    @property
+    def chain(self) -> tuple[Link, ...]:
+        """The steps that lead from the base to the view."""
+        links: list[Link] = []
+        view: View | None = self
+        while view is not None:
+            links.append(view.link)
+            view = view.parent
+        return tuple(reversed(links))
 
 
 def attach_view(out: Tensor, source: Tensor, op: Op, params: tuple[Any, ...], nr: int | None, grad: bool) -> None:
@@ -51,14 +67,7 @@ def attach_view(out: Tensor, source: Tensor, op: Op, params: tuple[Any, ...], nr
     if cell is None:
         cell = source._cell = [0]
     out._cell = cell
-    link: Link = (op, params, source._data.shape, nr)
-    parent = source._view
-    multiple = op.public_name if nr is not None else None
-    if parent is None:
-        out._view = View(source, (link,), multiple, not grad)
-    else:
-        view = View(parent.base, (*parent.chain, link), multiple or parent.multiple, parent.made_in_no_grad or not grad)
-        out._view = view
+    out._view = View(source, (op, params, source._data.shape, nr), not grad)
 
 
 def sync(view: Tensor) -> None:

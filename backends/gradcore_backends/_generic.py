@@ -34,7 +34,7 @@ STANDARD = """
     bitwise_invert bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor broadcast_arrays broadcast_to
     can_cast ceil clip concat conj copysign cos cosh count_nonzero cumulative_prod cumulative_sum diff divide empty
     empty_like equal exp expand_dims expm1 eye finfo flip floor floor_divide from_dlpack full full_like greater
-    greater_equal hypot iinfo imag isdtype isfinite isin isinf isnan less less_equal linspace log log10 log1p log2
+    greater_equal hypot iinfo imag isdtype isfinite isinf isnan less less_equal linspace log log10 log1p log2
     logaddexp logical_and logical_not logical_or logical_xor matmul matrix_transpose max maximum mean meshgrid min
     minimum moveaxis multiply negative nextafter nonzero not_equal ones ones_like permute_dims positive pow prod real
     reciprocal remainder repeat reshape result_type roll round searchsorted sign signbit sin sinh sort sqrt square
@@ -124,12 +124,18 @@ class NumpyLike:
         return False
 
     def view(self, x: Array, shape: tuple[int, ...], /) -> Array | None:
+        if x.flags.c_contiguous:
+            return x.reshape(shape)
         try:
             return x.reshape(shape, copy=False)
         except ValueError:
             if math.prod(shape) != x.size:
                 raise
             return None
+        except TypeError:
+            # NumPy 2.0 does not know copy=.
+            y = x.reshape(shape)
+            return y if y.size == 0 or self.may_overlap(x, y) else None
 
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], /) -> Array:
         size = x.itemsize

@@ -38,6 +38,7 @@ LEAST = 96 * 1024
 
 
 def _limit() -> int:
+    """An eighth of the memory, but at most 1 GB, unless the environment says how much."""
     setting = os.environ.get("GRADCORE_POOL", "").strip()
     if setting:
         try:
@@ -47,10 +48,11 @@ def _limit() -> int:
                 f"the environment variable GRADCORE_POOL must be a number of bytes (0: no pool), but is {setting!r}"
             ) from None
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        # Not everywhere can a program ask how much memory there is.
+        # Not everywhere can a program ask how much memory there is; and where it can, a container may have less.
         return 1 << 30
+    return min(memory // 8, 1 << 30)
 
 
 LIMIT = _limit()

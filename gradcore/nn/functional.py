@@ -23,12 +23,12 @@ from gradcore.ops.activation import (
     softsign,
     tanhshrink,
 )
+from gradcore.ops.addmm import linear
 from gradcore.ops.arithmetic import neg
 from gradcore.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_with_logits
 from gradcore.ops.cross_entropy import cross_entropy, nll_loss
 from gradcore.ops.elementwise import tanh
 from gradcore.ops.loss import huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss
-from gradcore.ops.matmul import linear
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

@@ -53,17 +53,35 @@ def copied_vjp_src(xp: Any, g: Any) -> Any:
     return g  # the engine sums, and casts
 
 
-def _tensors_and_numbers(make: Make) -> Iterator[Sample]:
+def _tensors_to_fill(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0, 2)):
+        yield Sample(make(*shape), value=1.5)
+
+
+@op(node="FillBackward2", samples=_tensors_to_fill)
+def filled_number(xp: Any, input: Any, /, value: Any) -> Any:
+    """One number everywhere; only used in place."""
+    return xp.full(input.shape, value, dtype=input.dtype)
+
+
+@filled_number.into
+def filled_number_into(xp: Any, input: Any, value: Any) -> None:
+    xp.setitem(input, ..., value)
+
+
+@filled_number.vjp("input")
+def filled_number_vjp(xp: Any, g: Any) -> Any:
+    return xp.zeros_like(g)
+
+
+def _tensors_and_values(make: Make) -> Iterator[Sample]:
     for shape in ((2, 3), (), (0, 2)):
         yield Sample(make(*shape), make())
-    yield Sample(make(2), 1.5)
 
 
-@op(node="FillBackward3", samples=_tensors_and_numbers)
+@op(node="FillBackward3", samples=_tensors_and_values)
 def filled(xp: Any, input: Any, value: Any, /) -> Any:
-    """One number, or a 0-d tensor, everywhere; only used in place."""
-    if not hasattr(value, "shape"):
-        return xp.full(input.shape, value, dtype=input.dtype)
+    """A 0-d tensor everywhere; only used in place."""
     return xp.copy(xp.broadcast_to(xp.astype(value, input.dtype), input.shape))
 
 
@@ -122,7 +140,8 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     Raises:
         RuntimeError: the dtype cannot hold the number, or this tensor may not be written to.
     """
-    return filled.inplace(self, _one_number(self, value))
+    value = _one_number(self, value)
+    return filled.inplace(self, value) if is_tensor(value) else filled_number.inplace(self, value)
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -133,7 +152,8 @@ def zero_(self: Tensor) -> Tensor:
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like ``input`` with one number everywhere."""
     input = as_tensor(input, "fill")
-    return filled(input, _one_number(input, value))  # type: ignore[no-any-return]
+    value = _one_number(input, value)
+    return filled(input, value) if is_tensor(value) else filled_number(input, value)  # type: ignore[no-any-return]
 
 
 def fill_value(value: complex, dtype: dtypes.DType) -> Any:

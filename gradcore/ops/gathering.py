@@ -11,17 +11,22 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._dims import normalize_dim
+from gradcore.ops._indices import (
+    as_number,
+    cleared_at,
+    index_tensor,
+    int_samples,
+    refuse_negative,
+    run_with_index_errors,
+    vector,
+)
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
-from gradcore.ops.cast import to_device
-from gradcore.ops.indexing import Place
-from gradcore.ops.indexing import index as index_at
-from gradcore.ops.shape import ALL, broadcast_shapes, expand, reshape
+from gradcore.ops.broadcasting import broadcast_shapes, expand
+from gradcore.ops.shape import reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 
@@ -30,10 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "gather",
-    "index_add",
-    "index_copy",
-    "index_fill",
-    "index_select",
     "put",
     "scatter",
     "scatter_add",
@@ -46,18 +47,18 @@ __all__ = [
 
 
 def _gathers(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), _ints(make, [[0, 2], [2, 1], [2, 0], [0, 0]]), dim=0)
-    yield Sample(make(3, 4), _ints(make, [[0, 3, 3], [1, 1, 2]]), dim=1)
-    yield Sample(make(3), _ints(make, [2, 2]), dim=0)
-    yield Sample(make(), _ints(make, [0, 0]), dim=0)
-    yield Sample(make(3), _ints(make, 1), dim=0)
+    yield Sample(make(3, 2), int_samples(make, [[0, 2], [2, 1], [2, 0], [0, 0]]), dim=0)
+    yield Sample(make(3, 4), int_samples(make, [[0, 3, 3], [1, 1, 2]]), dim=1)
+    yield Sample(make(3), int_samples(make, [2, 2]), dim=0)
+    yield Sample(make(), int_samples(make, [0, 0]), dim=0)
+    yield Sample(make(3), int_samples(make, 1), dim=0)
     yield Sample(make(2, 2), make.ints(0, 2), dim=0)
 
 
 @op(node="GatherBackward0", samples=_gathers)
 def gathered(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``."""
-    _refuse_negative(xp, index, input.shape, dim)
+    refuse_negative(xp, index, input.shape, dim)
     return _gathered(xp, input, index, dim)
 
 
@@ -74,10 +75,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         RuntimeError: an index out of range, one of another dtype than int64 or int32, or sizes that do not fit.
     """
     input = as_tensor(input, "gather")
-    index = _index_tensor("gather", index, input)
+    index = index_tensor("gather", index, input)
     dim = normalize_dim(dim, input.ndim)
     _check_smaller("gather", index, input, "self", dim)
-    return _run(gathered, RuntimeError, input, index, dim)
+    return run_with_index_errors(gathered, RuntimeError, input, index, dim)
 
 
 @standard("gather")
@@ -126,10 +127,10 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
 
 def _scatters(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), _ints(make, [[2, 0], [0, 1]]), make(2, 2), dim=0)
-    yield Sample(make(2, 4), _ints(make, [[3, 0, 1]]), make(2, 4), dim=1)
-    yield Sample(make(3), _ints(make, [1]), make(1), dim=0)
-    yield Sample(make(), _ints(make, 0), make(), dim=0)
+    yield Sample(make(3, 2), int_samples(make, [[2, 0], [0, 1]]), make(2, 2), dim=0)
+    yield Sample(make(2, 4), int_samples(make, [[3, 0, 1]]), make(2, 4), dim=1)
+    yield Sample(make(3), int_samples(make, [1]), make(1), dim=0)
+    yield Sample(make(), int_samples(make, 0), make(), dim=0)
     yield Sample(make(2, 2), make.ints(0, 2), make(0, 2), dim=0)
 
 
@@ -143,10 +144,10 @@ def scattered(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
 
 @scattered.into
 def scattered_into(xp: Any, input: Any, index: Any, src: Any, dim: int) -> None:
-    _refuse_negative(xp, index, input.shape, dim)
-    index = _vector(xp, index)
-    values = _vector(xp, src)
-    xp.setitem(_vector(xp, input), _grid(xp, index, dim), xp.getitem(values, tuple([slice(n) for n in index.shape])))
+    refuse_negative(xp, index, input.shape, dim)
+    index = vector(xp, index)
+    values = vector(xp, src)
+    xp.setitem(vector(xp, input), _grid(xp, index, dim), xp.getitem(values, tuple([slice(n) for n in index.shape])))
 
 
 @scattered.vjp("input")
@@ -160,9 +161,9 @@ def scattered_vjp_src(xp: Any, g: Any, index: Any, src_shape: Any, dim: int) -> 
 
 
 def _scatters_of_numbers(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), _ints(make, [[2, 0], [0, 0]]), dim=0, value=1.5)
-    yield Sample(make(3), _ints(make, [1]), dim=0, value=0.0)
-    yield Sample(make(), _ints(make, 0), dim=0, value=1.0)
+    yield Sample(make(3, 2), int_samples(make, [[2, 0], [0, 0]]), dim=0, value=1.5)
+    yield Sample(make(3), int_samples(make, [1]), dim=0, value=0.0)
+    yield Sample(make(), int_samples(make, 0), dim=0, value=1.0)
 
 
 @op(node="ScatterBackward1", samples=_scatters_of_numbers)
@@ -175,8 +176,8 @@ def scattered_number(xp: Any, input: Any, index: Any, /, dim: int, value: Any) -
 
 @scattered_number.into
 def scattered_number_into(xp: Any, input: Any, index: Any, dim: int, value: Any) -> None:
-    _refuse_negative(xp, index, input.shape, dim)
-    xp.setitem(_vector(xp, input), _grid(xp, _vector(xp, index), dim), value)
+    refuse_negative(xp, index, input.shape, dim)
+    xp.setitem(vector(xp, input), _grid(xp, vector(xp, index), dim), value)
 
 
 @scattered_number.vjp("input")
@@ -198,19 +199,19 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
         RuntimeError: an index out of range, one of another dtype than int64 or int32, or sizes that do not fit.
     """
     chosen, operands = _scatter_operands(input, dim, index, src, value)
-    return _run(chosen, RuntimeError, *operands)
+    return run_with_index_errors(chosen, RuntimeError, *operands)
 
 
 def scatter_(self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None) -> Tensor:
     """Write values into this tensor; see :func:`scatter`."""
     chosen, operands = _scatter_operands(self, dim, index, src, value)
-    return _run(chosen.inplace, RuntimeError, *operands)
+    return run_with_index_errors(chosen.inplace, RuntimeError, *operands)
 
 
 @op(node="ScatterAddBackward0", samples=_scatters)
 def added_along(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     """``input`` with ``src`` added where :func:`scattered` writes; at repeated indices all values."""
-    _refuse_negative(xp, index, input.shape, dim)
+    refuse_negative(xp, index, input.shape, dim)
     part = xp.getitem(src, (*[slice(n) for n in index.shape], ...))
     return xp.add(input, _added_along(xp, part, index, input.shape, dim))
 
@@ -232,17 +233,17 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     Raises:
         RuntimeError: as for :func:`scatter`.
     """
-    return _run(added_along, RuntimeError, *_scatter_add_operands(input, dim, index, src))
+    return run_with_index_errors(added_along, RuntimeError, *_scatter_add_operands(input, dim, index, src))
 
 
 def scatter_add_(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Add values to this tensor; see :func:`scatter_add`."""
-    return _run(added_along.inplace, RuntimeError, *_scatter_add_operands(self, dim, index, src))
+    return run_with_index_errors(added_along.inplace, RuntimeError, *_scatter_add_operands(self, dim, index, src))
 
 
 def _sums_along(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 2), _ints(make, [[2, 0], [2, 1]]), axis=0, shape=(3, 2))
-    yield Sample(make(2), _ints(make, [0, 0]), axis=0, shape=(2,))
+    yield Sample(make(2, 2), int_samples(make, [[2, 0], [2, 1]]), axis=0, shape=(3, 2))
+    yield Sample(make(2), int_samples(make, [0, 0]), axis=0, shape=(2,))
 
 
 @op(node="ScatterAddBackward0", samples=_sums_along)
@@ -262,219 +263,13 @@ def scatter_add_along(values: Tensor, index: Tensor, axis: int, shape: Any, /) -
     return sum_along(values, index, axis, tuple(shape))  # type: ignore[no-any-return]
 
 
-# An index for every position of a dimension.
-
-
-def _positions(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), _ints(make, [0, 2, 2]), dim=0)
-    yield Sample(make(2, 3), _ints(make, [1]), dim=1)
-    yield Sample(make(2, 3), _ints(make, 2), dim=1)
-    yield Sample(make(), _ints(make, [0]), dim=0)
-    yield Sample(make(2), make.ints(0), dim=0)
-
-
-@op(node="IndexSelectBackward0", samples=_positions)
-def selected(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
-    """The positions ``index`` of a dimension."""
-    _refuse_negative(xp, index, input.shape, dim)
-    if not input.shape:
-        return xp.reshape(xp.take(_vector(xp, input), _vector(xp, index), axis=0), ())
-    return xp.take(input, _vector(xp, index), axis=dim)
-
-
-@selected.vjp("input")
-def selected_vjp(xp: Any, g: Any, index: Any, input_shape: Any, dim: int) -> Any:
-    return _added_at(xp, g, index, tuple(input_shape), dim)
-
-
-@numpy_names
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The positions ``index`` of a dimension, in that order; a copy.
-
-    Raises:
-        IndexError: an index is out of range, or ``index`` is no vector.
-        RuntimeError: ``index`` has another dtype than int64 or int32.
-    """
-    input = as_tensor(input, "index_select")
-    index = _index_vector("index_select", index, input)
-    dim = normalize_dim(dim, input.ndim)
-    if not input.ndim and index.numel() != 1:
-        raise IndexError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
-    return _run(selected, IndexError, input, index, dim)
-
-
-@standard("take")
-def take_standard(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
-    """Positions of an axis, in the standard's spelling; ``indices`` may have any shape."""
-    if axis is None:
-        x, axis = reshape(x, (-1,)), 0
-    axis = normalize_dim(axis, x.ndim)
-    return index_at(x, indices, at=(ALL,) * axis + (Place(0),))  # type: ignore[no-any-return]
-
-
-def _rows(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), _ints(make, [2, 0]), make(2, 2), dim=0)
-    yield Sample(make(2, 3), _ints(make, [1]), make(2, 1), dim=1)
-    yield Sample(make(), _ints(make, [0]), make(), dim=0)
-    yield Sample(make(3), make.ints(0), make(0), dim=0)
-
-
-def _rows_to_add(make: Make) -> Iterator[Sample]:
-    for sample in _rows(make):
-        yield Sample(*sample.operands, dim=sample.params["dim"], alpha=1)
-    yield Sample(make(3), _ints(make, [1, 1]), make(2), dim=0, alpha=2)
-
-
-@op(node="IndexAddBackward0", samples=_rows_to_add)
-def rows_added(xp: Any, input: Any, index: Any, source: Any, /, dim: int, alpha: Any) -> Any:
-    """``input`` with ``alpha * source`` added at the positions ``index`` of a dimension."""
-    _refuse_negative(xp, index, input.shape, dim)
-    return xp.add(input, _added_at(xp, source if alpha == 1 else source * alpha, index, input.shape, dim))
-
-
-@rows_added.vjp("input")
-def rows_added_vjp_input(xp: Any, g: Any) -> Any:
-    return g
-
-
-@rows_added.vjp("source")
-def rows_added_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any, dim: int, alpha: Any) -> Any:
-    rows = xp.reshape(_rows_at(xp, g, index, dim), tuple(source_shape))
-    return rows if alpha == 1 else xp.multiply(rows, alpha)
-
-
-@numpy_names
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """``input`` with ``alpha * source`` added at the positions ``index`` of a dimension, also at repeated ones.
-
-    Raises:
-        RuntimeError: an index out of range, dtypes that differ, or shapes that do not fit.
-    """
-    return _run(rows_added, RuntimeError, *_row_operands("index_add_", input, dim, index, source, RuntimeError), alpha)
-
-
-def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """Add to this tensor; see :func:`index_add`."""
-    operands = _row_operands("index_add_", self, dim, index, source, RuntimeError)
-    return _run(rows_added.inplace, RuntimeError, *operands, alpha)
-
-
-@op(node="IndexCopyBackward0", samples=_rows)
-def rows_put(xp: Any, input: Any, index: Any, source: Any, /, dim: int) -> Any:
-    """``input`` with ``source`` written at the positions ``index`` of a dimension."""
-    out = xp.copy(input)
-    rows_put_into(xp, out, index, source, dim)
-    return out
-
-
-@rows_put.into
-def rows_put_into(xp: Any, input: Any, index: Any, source: Any, dim: int) -> None:
-    _refuse_negative(xp, index, input.shape, dim)
-    xp.setitem(_vector(xp, input), (ALL,) * dim + (_vector(xp, index),), _vector(xp, source))
-
-
-@rows_put.vjp("input")
-def rows_put_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    return _cleared_at(xp, g, index, dim)
-
-
-@rows_put.vjp("source")
-def rows_put_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any, dim: int) -> Any:
-    return xp.reshape(_rows_at(xp, g, index, dim), tuple(source_shape))
-
-
-@numpy_names
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """``input`` with ``source`` written at the positions ``index`` of a dimension.
-
-    Raises:
-        IndexError: an index out of range, or shapes that do not fit.
-        RuntimeError: dtypes that differ.
-    """
-    return _run(rows_put, IndexError, *_row_operands("index_copy_", input, dim, index, source, IndexError))
-
-
-def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """Write into this tensor; see :func:`index_copy`."""
-    return _run(rows_put.inplace, IndexError, *_row_operands("index_copy_", self, dim, index, source, IndexError))
-
-
-def _positions_to_fill(make: Make) -> Iterator[Sample]:
-    for sample in _positions(make):
-        yield Sample(*sample.operands, dim=sample.params["dim"], value=1.5)
-
-
-@op(node="IndexFillBackward0", samples=_positions_to_fill)
-def rows_filled(xp: Any, input: Any, index: Any, /, dim: int, value: Any) -> Any:
-    """``input`` with one number at the positions ``index`` of a dimension."""
-    out = xp.copy(input)
-    rows_filled_into(xp, out, index, dim, value)
-    return out
-
-
-@rows_filled.into
-def rows_filled_into(xp: Any, input: Any, index: Any, dim: int, value: Any) -> None:
-    xp.setitem(_vector(xp, input), (ALL,) * dim + (_vector(xp, index),), value)
-
-
-@rows_filled.vjp("input")
-def rows_filled_vjp(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    return _cleared_at(xp, g, index, dim)
-
-
-def _positions_to_fill_with_tensors(make: Make) -> Iterator[Sample]:
-    for sample in _positions(make):
-        yield Sample(*sample.operands, make(), dim=sample.params["dim"])
-
-
-@op(node="IndexFillBackward1", samples=_positions_to_fill_with_tensors)
-def rows_filled_with(xp: Any, input: Any, index: Any, value: Any, /, dim: int) -> Any:
-    """``input`` with a 0-d tensor at the positions ``index`` of a dimension."""
-    out = xp.copy(input)
-    rows_filled_into(xp, out, index, dim, value)
-    return out
-
-
-@rows_filled_with.into
-def rows_filled_with_into(xp: Any, input: Any, index: Any, value: Any, dim: int) -> None:
-    rows_filled_into(xp, input, index, dim, value)
-
-
-@rows_filled_with.vjp("input")
-def rows_filled_with_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    return _cleared_at(xp, g, index, dim)
-
-
-@rows_filled_with.vjp("value")
-def rows_filled_with_vjp_value(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    return xp.sum(xp.where(_is_written_at(xp, g, index, dim), g, 0.0))
-
-
-@numpy_names
-def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """``input`` with one number, or a 0-d tensor, at the positions ``index`` of a dimension.
-
-    Raises:
-        IndexError: an index out of range.
-        RuntimeError: a value that the dtype cannot hold, or one with dimensions.
-    """
-    chosen, operands = _index_fill_operands(input, dim, index, value)
-    return _run(chosen, IndexError, *operands)
-
-
-def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """Fill positions of this tensor; see :func:`index_fill`."""
-    chosen, operands = _index_fill_operands(self, dim, index, value)
-    return _run(chosen.inplace, IndexError, *operands)
-
-
 # Counting through all elements.
 
 
 def _flat_indices(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), _ints(make, [[5, 0], [0, -1]]))
-    yield Sample(make(3), _ints(make, 1))
-    yield Sample(make(), _ints(make, [0, 0]))
+    yield Sample(make(2, 3), int_samples(make, [[5, 0], [0, -1]]))
+    yield Sample(make(3), int_samples(make, 1))
+    yield Sample(make(), int_samples(make, [0, 0]))
 
 
 @op(node="TakeBackward0", samples=_flat_indices)
@@ -497,12 +292,12 @@ def take(input: Tensor, index: Tensor) -> Tensor:
         RuntimeError: ``index`` has another dtype than int64.
     """
     input = as_tensor(input, "take")
-    return _run(taken, IndexError, input, _index_tensor("take", index, input, "a long tensor"))
+    return run_with_index_errors(taken, IndexError, input, index_tensor("take", index, input, "a long tensor"))
 
 
 def _flat_writes(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), _ints(make, [[5, 0]]), make(2), accumulate=False)
-    yield Sample(make(2, 3), _ints(make, [1, 1]), make(2), accumulate=True)
+    yield Sample(make(2, 3), int_samples(make, [[5, 0]]), make(2), accumulate=False)
+    yield Sample(make(2, 3), int_samples(make, [1, 1]), make(2), accumulate=True)
 
 
 @op(node="PutBackward0", samples=_flat_writes)
@@ -520,7 +315,7 @@ def put_flat(xp: Any, input: Any, index: Any, source: Any, /, accumulate: bool) 
 def put_flat_vjp_input(xp: Any, g: Any, index: Any, accumulate: bool) -> Any:
     if accumulate:
         return g
-    return xp.reshape(_cleared_at(xp, xp.reshape(g, (-1,)), xp.reshape(index, (-1,)), 0), g.shape)
+    return xp.reshape(cleared_at(xp, xp.reshape(g, (-1,)), xp.reshape(index, (-1,)), 0), g.shape)
 
 
 @put_flat.vjp("source")
@@ -535,19 +330,15 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
         IndexError: a position is out of range, or there are not as many values as positions.
         RuntimeError: dtypes do not fit.
     """
-    return _run(put_flat, IndexError, *_put_operands(input, index, source), accumulate)
+    return run_with_index_errors(put_flat, IndexError, *_put_operands(input, index, source), accumulate)
 
 
 def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """Write into this tensor; see :func:`put`."""
-    return _run(put_flat.inplace, IndexError, *_put_operands(self, index, source), accumulate)
+    return run_with_index_errors(put_flat.inplace, IndexError, *_put_operands(self, index, source), accumulate)
 
 
 # What rules and forward functions share. A 0-d array counts as a vector of one element.
-
-
-def _vector(xp: Any, x: Any) -> Any:
-    return x if x.shape else xp.reshape(x, (1,))
 
 
 def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
@@ -564,13 +355,13 @@ def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
 def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
     if x.shape and index.shape:
         return xp.gather(x, index, dim)
-    return xp.reshape(xp.gather(_vector(xp, x), _vector(xp, index), dim), index.shape)
+    return xp.reshape(xp.gather(vector(xp, x), vector(xp, index), dim), index.shape)
 
 
 def _added_along(xp: Any, values: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
     if shape and index.shape:
         return xp.scatter_add_along(values, index, dim, shape)
-    out = xp.scatter_add_along(_vector(xp, values), _vector(xp, index), dim, shape or (1,))
+    out = xp.scatter_add_along(vector(xp, values), vector(xp, index), dim, shape or (1,))
     return xp.reshape(out, shape)
 
 
@@ -587,67 +378,7 @@ def _padded(xp: Any, x: Any, shape: Any) -> Any:
     return xp.scatter_add(x, tuple([slice(0, n) for n in x.shape]), tuple(shape))
 
 
-def _added_at(xp: Any, rows: Any, index: Any, shape: tuple[int, ...], dim: int) -> Any:
-    """Zeros of a shape with rows added at positions of a dimension."""
-    if not shape:
-        return xp.reshape(xp.scatter_add(_vector(xp, rows), (_vector(xp, index),), (1,)), ())
-    return xp.scatter_add(rows, (ALL,) * dim + (_vector(xp, index),), shape)
-
-
-def _rows_at(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    return xp.getitem(_vector(xp, g), (ALL,) * dim + (_vector(xp, index),))
-
-
-def _cleared_at(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    """``g`` with zeros at positions of a dimension."""
-    return xp.where(_is_written_at(xp, g, index, dim), 0.0, g)
-
-
-def _is_written_at(xp: Any, g: Any, index: Any, dim: int) -> Any:
-    """Which positions of a dimension of ``g`` an index names, as something that broadcasts against ``g``."""
-    index = _vector(xp, index)
-    size = _vector(xp, g).shape[dim]
-    times = xp.scatter_add(xp.ones(index.shape, dtype=xp.float64), (index,), (size,))
-    return xp.reshape(times, (size,) + (1,) * (len(g.shape) - dim - 1) if g.shape else ()) > 0
-
-
-def _refuse_negative(xp: Any, index: Any, shape: Any, dim: int) -> None:
-    """Raise for an index that would wrap around. Not on a GPU: one would have to wait for it."""
-    if xp.device.type != "cuda" and index.size and xp.min(index) < 0:
-        raise IndexError(
-            f"index {int(xp.min(index))} is out of bounds for dimension {dim} with size {(shape or (1,))[dim]}"
-        )
-
-
 # Operands as users give them.
-
-
-def _ints(make: Make, values: Any) -> Any:
-    return make.of(values, np.dtype(np.int64))
-
-
-def _run(function: Any, error: type[Exception], *arguments: Any) -> Tensor:
-    """Call an operation; the array library finds indices that are too large, and raises IndexError."""
-    try:
-        return function(*arguments)  # type: ignore[no-any-return]
-    except IndexError as e:
-        raise error(str(e).replace("axis", "dimension")) from None
-
-
-def _index_tensor(function: str, index: Any, input: Tensor, expected: str = "dtype int32/int64") -> Tensor:
-    at: Tensor = as_tensor(index, function, "index", 3)
-    if at.dtype not in (dtypes.int64, dtypes.int32):
-        raise RuntimeError(
-            f"{function}(): Expected {expected} for index, but got {dtypes.dtype_name(at.dtype)}; cast it with .long()"
-        )
-    return to_device(at, input._device) if at._device is not input._device and at._device.type == "cpu" else at
-
-
-def _index_vector(function: str, index: Any, input: Tensor) -> Tensor:
-    at = _index_tensor(function, index, input)
-    if at.ndim > 1:
-        raise IndexError(f"{function}(): Index is supposed to be a vector, but got shape {list(at.shape)}")
-    return at
 
 
 def _check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int | None) -> None:
@@ -667,14 +398,14 @@ def _check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int 
 
 def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:
     input = as_tensor(input, "scatter")
-    index = _index_tensor("scatter", index, input)
+    index = index_tensor("scatter", index, input)
     dim = normalize_dim(dim, input.ndim)
     if (src is None) == (value is None):
         raise TypeError("scatter() needs src (a tensor or a number) or value (a number), and not both")
     source = value if src is None else src
     _check_smaller("scatter", index, input, "self", dim)
     if not is_tensor(source):
-        return scattered_number, (input, index, dim, fill_value(_number("scatter", source), input.dtype))
+        return scattered_number, (input, index, dim, fill_value(as_number("scatter", source), input.dtype))
     _check_source("scatter", input, index, source)
     return scattered, (input, index, source, dim)
 
@@ -682,7 +413,7 @@ def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) ->
 def _scatter_add_operands(input: Any, dim: int, index: Any, src: Any) -> tuple[Any, ...]:
     input = as_tensor(input, "scatter_add")
     src = as_tensor(src, "scatter_add", "src", 4)
-    index = _index_tensor("scatter_add", index, input)
+    index = index_tensor("scatter_add", index, input)
     dim = normalize_dim(dim, input.ndim)
     _check_smaller("scatter_add", index, input, "self", dim)
     _check_source("scatter_add", input, index, src)
@@ -698,49 +429,9 @@ def _check_source(function: str, input: Tensor, index: Tensor, src: Tensor) -> N
     _check_smaller(function, index, src, "src", None)
 
 
-def _row_operands(
-    function: str, input: Any, dim: int, index: Any, source: Any, error: type[Exception]
-) -> tuple[Tensor, Tensor, Tensor, int]:
-    input = as_tensor(input, function)
-    source = as_tensor(source, function, "source", 4)
-    index = _index_vector(function, index, input)
-    dim = normalize_dim(dim, input.ndim)
-    if source.dtype != input.dtype:
-        raise RuntimeError(
-            f"{function}(): self ({dtypes.scalar_type_name(input.dtype)}) and source "
-            f"({dtypes.scalar_type_name(source.dtype)}) expected to have the same dtype"
-        )
-    count = source.shape[dim] if source.ndim > dim else 1
-    if count != index.numel():
-        raise error(
-            f"{function}(): Number of indices ({index.numel()}) should be equal to source.size(dim): ({count}), for dim: "
-            f"{dim}"
-        )
-    rest = [[n for d, n in enumerate(x.shape) if d != dim] for x in (input, source)]
-    if rest[0] != rest[1] or bool(input.ndim) != bool(source.ndim):
-        raise error(
-            "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
-            f"{list(input.shape)} source.shape = {list(source.shape)}"
-        )
-    return input, index, source, dim
-
-
-def _index_fill_operands(input: Any, dim: int, index: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:
-    input = as_tensor(input, "index_fill")
-    index = _index_vector("index_fill_", index, input)
-    dim = normalize_dim(dim, input.ndim)
-    if is_tensor(value):
-        if value.ndim:
-            raise RuntimeError(
-                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
-            )
-        return rows_filled_with, (input, index, value, dim)
-    return rows_filled, (input, index, dim, fill_value(_number("index_fill", value), input.dtype))
-
-
 def _put_operands(input: Any, index: Any, source: Any) -> tuple[Tensor, Tensor, Tensor]:
     input, source = as_tensor(input, "put_"), as_tensor(source, "put_", "source", 3)
-    index = _index_tensor("put_", index, input, "a long tensor")
+    index = index_tensor("put_", index, input, "a long tensor")
     if source.dtype != input.dtype:
         raise RuntimeError(
             "put_(): self and source expected to have the same dtype, but got self.dtype = "
@@ -752,11 +443,3 @@ def _put_operands(input: Any, index: Any, source: Any) -> tuple[Tensor, Tensor, 
             f"{source.numel()}, index.numel() = {index.numel()}"
         )
     return input, index, source
-
-
-def _number(function: str, value: Any) -> Any:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if not isinstance(value, (bool, int, float, complex)):
-        raise TypeError(f"{function}(): argument 'value' must be a number or a Tensor, not {type(value).__name__}")
-    return value

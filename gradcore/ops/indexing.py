@@ -16,11 +16,11 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device_of
-from gradcore.op import is_tensor, op, standard
+from gradcore.op import is_tensor, op, wrap
 from gradcore.ops import creation
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.assignment import copy_, fill_value, filled
+from gradcore.ops.assignment import copy_, fill_value, filled, filled_number
 from gradcore.ops.cast import cast, to_device
 from gradcore.ops.shape import ALL, alias, insert_dim, reshape
 from gradcore.spelling import numpy_names
@@ -36,6 +36,9 @@ class Place(int):
     """Stands in an index for the index tensor of that number."""
 
     __slots__ = ()
+
+
+_ALONE = (Place(0),)
 
 
 # One integer, one slice.
@@ -244,7 +247,11 @@ def getitem(input: Tensor, at: Any) -> Tensor:
         if not shape:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         return slice_along(input, 0, *_bounds(at, shape[0]))  # type: ignore[no-any-return]
-    found = _parse(input, at if kind is tuple else _as_tuple(at))
+    if is_tensor(at) and at._device is input._device and at._data.shape and input._data.shape:
+        # One index tensor alone, as it comes most often.
+        found = _parsed_alone(input, at)
+    else:
+        found = _parse(input, at if kind is tuple else _as_tuple(at))
     if found.indices:
         try:
             return index(found.rest, *found.indices, at=found.at)  # type: ignore[no-any-return]
@@ -269,7 +276,10 @@ def setitem(self: Tensor, at: Any, value: Any) -> None:
     if kind is int or kind is slice:
         _assign(getitem(self, at) if kind is int or not _is_full(at, self) else self, value)
         return
-    found = _parse(self, at if kind is tuple else _as_tuple(at))
+    if is_tensor(at) and at._device is self._device and at._data.shape and self._data.shape:
+        found = _parsed_alone(self, at)
+    else:
+        found = _parse(self, at if kind is tuple else _as_tuple(at))
     if found.indices:
         value = _assignable(found.rest, value)
         if is_tensor(value):
@@ -285,6 +295,14 @@ class _Parsed(NamedTuple):
     rest: Tensor
     indices: tuple[Tensor, ...]
     at: tuple[Any, ...]
+
+
+def _parsed_alone(input: Tensor, at: Tensor) -> _Parsed:
+    """As :func:`_parse` of one index tensor."""
+    dtype, shape = at.dtype, at._data.shape
+    if dtype == dtypes.int64 or (dtype == dtypes.bool_ and shape == input._data.shape[: len(shape)]):
+        return _Parsed(input, (at,), _ALONE)
+    return _parse(input, (at,))
 
 
 def _parse(input: Tensor, items: Sequence[Any]) -> _Parsed:
@@ -444,7 +462,13 @@ def _refuse_item(i: Any) -> None:
 def _assign(target: Tensor, value: Any) -> None:
     """Write a number or a tensor that broadcasts to the shape of ``target``."""
     value = _assignable(target, value)
-    if not is_tensor(value) or (value.ndim == 0 and value._device is target._device and value.dtype == target.dtype):
+    if not is_tensor(value):
+        # PyTorch makes a tensor of the number; through a view, nobody sees which of the two nodes it is.
+        if target._view is not None:
+            filled_number.inplace(target, value)
+        else:
+            filled.inplace(target, _as_element(target, value))
+    elif value.ndim == 0 and value._device is target._device and value.dtype == target.dtype:
         filled.inplace(target, value)
     else:
         copy_(target, _without_leading_ones(value, target.ndim))
@@ -465,8 +489,8 @@ def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
                 f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing result of "
                 f"{_selected_ndim(found)} dimensions"
             )
-    elif accumulate:
-        values = creation.tensor(values, dtype=target.dtype, device=target._device)
+    else:
+        values = _as_element(target, values)
     try:
         return write(target, values, *found.indices, at=found.at, accumulate=accumulate)  # type: ignore[no-any-return]
     except IndexError as e:
@@ -511,6 +535,11 @@ def _assignable(target: Tensor, value: Any) -> Any:
     return cast(creation.as_tensor(value, device=target._device), target.dtype)
 
 
+def _as_element(target: Tensor, number: complex) -> Tensor:
+    """A number as a 0-d tensor beside ``target``."""
+    return wrap(target._device.xp.asarray(number, dtype=target._data.dtype), target._device)
+
+
 def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
     """``value`` with at most ``ndim`` dimensions, where those in front have size 1."""
     shape = value._data.shape
@@ -521,71 +550,3 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 def _in_torch_terms(error: IndexError) -> IndexError:
     """Array libraries check index tensors themselves; PyTorch says "dimension" where they say "axis"."""
     return IndexError(str(error).replace("axis", "dimension"))
-
-
-# Indexing in derivative rules: by NumPy's rules, in one step.
-
-
-def _basic_indices(make: Make) -> Iterator[Sample]:
-    yield Sample(make(3, 2), at=(1, ...))
-    yield Sample(make(4), at=(slice(None, None, -1), ...))
-    yield Sample(make(2, 3), at=(..., slice(0, 2), None))
-    yield Sample(make(2), at=(0, ...))
-
-
-@op(node="SliceBackward0", view=True, linear=True, samples=_basic_indices)
-def getitem_basic(xp: Any, input: Any, /, at: tuple[Any, ...]) -> Any:
-    """``input[at]``, where ``at`` holds integers, slices (also backwards), ``None`` and ``...``."""
-    return xp.getitem(input, at)
-
-
-@getitem_basic.vjp("input")
-def getitem_basic_vjp(xp: Any, g: Any, input_shape: Any, at: tuple[Any, ...]) -> Any:
-    return xp.scatter_add(g, at, tuple(input_shape))
-
-
-def _basic_regions(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2), at=(1, ...), shape=(3, 2))
-    yield Sample(make(2), at=(slice(0, 4, 2), ...), shape=(4,))
-    yield Sample(make(), at=(0, ...), shape=(2,))
-
-
-@op(node="SliceBackwardBackward0", linear=True, samples=_basic_regions)
-def getitem_basic_adjoint(xp: Any, values: Any, /, at: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
-    """Zeros of ``shape`` with ``values`` at ``[at]``."""
-    return xp.scatter_add(values, at, shape)
-
-
-@getitem_basic_adjoint.vjp("values")
-def getitem_basic_adjoint_vjp(xp: Any, g: Any, at: tuple[Any, ...]) -> Any:
-    return xp.getitem(g, at)
-
-
-@standard("getitem")
-def getitem_as_numpy(x: Tensor, at: Any, /) -> Tensor:
-    """``x[at]`` by NumPy's rules, for derivative rules."""
-    template, indices = _taken_apart(at)
-    if indices:
-        return index(x, *indices, at=template)  # type: ignore[no-any-return]
-    return getitem_basic(x, template if Ellipsis in template else (*template, ...))  # type: ignore[no-any-return]
-
-
-@standard("scatter_add")
-def scatter_add_as_numpy(values: Tensor, at: Any, shape: Sequence[int], /) -> Tensor:
-    """The adjoint of ``x[at]`` for ``x`` of a shape, for derivative rules."""
-    template, indices = _taken_apart(at)
-    if indices:
-        return index_adjoint(values, *indices, at=template, shape=tuple(shape))  # type: ignore[no-any-return]
-    return getitem_basic_adjoint(values, template, tuple(shape))  # type: ignore[no-any-return]
-
-
-def _taken_apart(at: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
-    template: list[Any] = []
-    indices: list[Tensor] = []
-    for i in at if isinstance(at, tuple) else (at,):
-        if is_tensor(i):
-            template.append(Place(len(indices)))
-            indices.append(i)
-        else:
-            template.append(i)
-    return tuple(template), indices

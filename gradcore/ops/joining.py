@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
+from gradcore.ops.broadcasting import atleast_1d, atleast_2d, atleast_3d, expand, list_of_tensors
 from gradcore.ops.indexing import along, slice_along
-from gradcore.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand, list_of_tensors, reshape
+from gradcore.ops.shape import reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 

@@ -13,8 +13,8 @@ from gradcore.op import op
 from gradcore.ops import arithmetic, elementwise, special
 from gradcore.ops._losses import REDUCTIONS, check_reduction, finish, per_element, reduced, reduction_of
 from gradcore.ops._operands import as_tensor, require_real
+from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.reduction import sum
-from gradcore.ops.shape import broadcast_shapes
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:

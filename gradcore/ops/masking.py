@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore import dtypes
-from gradcore.op import is_tensor, op, standard
+from gradcore.op import is_tensor, op, standard, wrap
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
+from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.cast import cast
 from gradcore.ops.joining import unbind
-from gradcore.ops.shape import broadcast_shapes
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -79,8 +79,16 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
             stacklevel=2,
         )
         condition = cast(condition, dtypes.bool_)
-    broadcast_shapes(*[x.shape for x in (condition, input, other) if is_tensor(x)])
+    if is_tensor(input) and other.__class__ is float:
+        other = _beside(input, other)
+    elif is_tensor(other) and input.__class__ is float:
+        input = _beside(other, input)
     return chosen(condition, input, other)
+
+
+def _beside(x: Tensor, number: float) -> Any:
+    """A float as a tensor of the dtype that it would be promoted to beside ``x``; else the number as it is."""
+    return wrap(x._device.xp.asarray(number, dtype=x._data.dtype), x._device) if x.is_floating_point() else number
 
 
 def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
@@ -285,7 +293,8 @@ def _masked_fill_operands(input: Any, mask: Any, value: Any) -> tuple[Any, tuple
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.dtype_name(mask.dtype)}"
         )
-    broadcast_shapes(input.shape, mask.shape)
+    if input._data.shape != mask._data.shape:
+        broadcast_shapes(input.shape, mask.shape)
     if is_tensor(value):
         if value.ndim:
             raise RuntimeError(

@@ -10,8 +10,8 @@ from gradcore import dtypes
 from gradcore.op import conj, op, standard
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
+from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.matmul import dot, mm, unsafe_view
-from gradcore.ops.shape import broadcast_shapes
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 

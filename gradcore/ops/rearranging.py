@@ -11,8 +11,9 @@ from gradcore.op import is_tensor, op, standard
 from gradcore.ops import creation
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.gathering import index_select
-from gradcore.ops.shape import ALL, clone_contiguous, expand_to, insert_dim, reshape, sizes
+from gradcore.ops.broadcasting import expand_to
+from gradcore.ops.selecting import index_select
+from gradcore.ops.shape import ALL, clone_contiguous, insert_dim, reshape, sizes
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 from gradcore.view import check_inplace

@@ -344,7 +344,7 @@ def test_clip(functions):
 
 @pytest.fixture
 def cupy():
-    cupy = pytest.importorskip("cupy", reason="not run: CuPy is not installed")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     if cupy.cuda.is_available():
         pytest.skip("there is a GPU here: this is about machines without")
     return cupy
