@@ -119,6 +119,10 @@ class Namespace(Protocol):
         """The memory of ``x``, from its first element on, seen with another shape and other strides (in elements)."""
         ...
 
+    def is_contiguous(self, x: Array, /) -> bool:
+        """Whether the elements lie in row-major order, without gaps."""
+        ...
+
     def strides(self, x: Array, /) -> tuple[int, ...]:
         """Steps between elements along each axis, in elements. Row-major where the library hides its strides."""
         ...

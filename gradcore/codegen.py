@@ -361,7 +361,7 @@ class _Layout:
                 argument["needs"] = "[e is not None for e in node._next]" if op.variadic else repr(needs)
                 call = f"rule_{operand}({', '.join(argument[n] for n in rule.names)})"
                 if op.variadic:
-                    return [f"return {call}"]
+                    return [f"return one_for_each({call}, node)"]
                 lines.append(f"r_{i} = {call}")
                 called[id(rule)] = f"r_{i}"
             result = called[id(rule)]
@@ -411,6 +411,12 @@ def _raise_no_rule(name: str, operand: str) -> None:
     raise NotImplementedError(f"the derivative for {name!r} with respect to {operand!r} is not implemented")
 
 
+def _one_for_each(grads: Sequence[Any], node: Node) -> Sequence[Any]:
+    if len(grads) != len(node._next):
+        raise RuntimeError(f"the rule of {node.name()} gave {len(grads)} gradients for {len(node._next)} operands")
+    return grads
+
+
 def _cast_raw(xp: Any, x: Array, dtype: Any) -> Array:
     """A saved array in the dtype in which the operation computed."""
     return x if xp.np_dtype(x.dtype) == dtype else xp.astype(x, dtype)
@@ -430,6 +436,7 @@ bind(
     check_versions=_check_versions,
     current_mode=current_mode,
     next_sequence_number=next_sequence_number,
+    one_for_each=_one_for_each,
     raise_detached=raise_detached,
     raise_freed=raise_freed,
     raise_modified=raise_modified,

@@ -98,7 +98,7 @@ def _run(
     try:
         while True:
             following: Any = None
-            for edge, g in zip(edges, grads, strict=True):
+            for edge, g in zip(edges, grads, strict=False):  # plans see to it that there is one for each
                 if edge is None:
                     continue
                 kind = edge._seq
@@ -169,11 +169,35 @@ def _run(
                     scope = None
                 token = xp.device.enter()
                 scope = xp
-            grads = node._plan.graph(node, xp, g) if create_graph else node._plan.raw(node, xp, g)
-            if node._hooks is not None and node._hooks.post:
-                grads = _after(node, grads, g, create_graph)
-            if not keep_graph and node._plan.saves_tensors:
-                node._saved = None
+            while True:
+                plan = node._plan
+                grads = plan.graph(node, xp, g) if create_graph else plan.raw(node, xp, g)
+                if node._hooks is not None and node._hooks.post:
+                    grads = _after(node, grads, g, create_graph)
+                if not keep_graph and plan.saves_tensors:
+                    node._saved = None
+                # Along a chain there is nothing to sort or to sum: go on with the next node at once.
+                if not plain or ready or not edges:
+                    break
+                edge, passed = edges[0], grads[0]
+                if (
+                    edge is None
+                    or edge._seq < 0
+                    or passed is None
+                    or (len(edges) > 1 and (len(edges) > 2 or edges[1] is not None))
+                    or edge._xp is not xp
+                    or edge._hooks is not None
+                    or edge.multiple
+                    or passed.shape != edge._shape
+                    or passed.dtype is not edge._dtype
+                ):
+                    break
+                entry = pending.get(edge)
+                if entry is None or entry[0] != 1 or entry[1] is not None:
+                    break
+                del pending[edge]
+                node, edges, g = edge, edge._next, passed
+                grads = passed = None
     finally:
         if scope is not None:
             scope.device.leave(token)

@@ -26,6 +26,7 @@ from gradcore.ops import (
     rearranging,
     reduction,
     selecting,
+    shape_in_place,
     softmax,
     sorting,
     special,
@@ -490,6 +491,14 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     adjoint = shape_ops.adjoint
     unsqueeze = shape_ops.unsqueeze
     squeeze = shape_ops.squeeze
+
+    # ops/shape_in_place.py
+    t_ = shape_in_place.t_
+    transpose_ = shape_in_place.transpose_
+    swapaxes_ = shape_in_place.swapaxes_
+    swapdims_ = shape_in_place.swapdims_
+    unsqueeze_ = shape_in_place.unsqueeze_
+    squeeze_ = shape_in_place.squeeze_
 
     # ops/softmax.py
     log_softmax = softmax.log_softmax

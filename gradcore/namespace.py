@@ -53,6 +53,10 @@ class TensorNamespace:
         """Ones of the shape of ``x``."""
         return self.ones(x.shape, dtype=x.dtype if dtype is None else dtype)
 
+    def number(self, value: Any, dtype: Any, /) -> Any:
+        """A Python number beside tensors; each operation hands it to the library as is best."""
+        return value
+
     def np_dtype(self, dtype: Any) -> dtypes.DType:
         """NumPy's dtype object; a tensor's dtype is one already."""
         return self.raw.np_dtype(dtype)  # type: ignore[no-any-return]

@@ -57,6 +57,8 @@ class Tensor(Operations):
     _retains: bool = False
     _detached_at: int | None = None
     """The version at which ``detach_`` was called last."""
+    _reshaped: tuple[tuple[int, int], ...] = ()
+    """For each time that it was given another shape in place: its history before and after, by their numbers."""
     _accumulator: weakref.ref[Any] | None = None
     _seq: int = LEAF
     """A leaf is its own edge in the graph."""
@@ -136,12 +138,7 @@ class Tensor(Operations):
 
     def is_contiguous(self) -> bool:
         """Whether the elements lie in memory in row-major order, without gaps."""
-        expected = 1
-        for n, step in zip(reversed(self._data.shape), reversed(self.stride()), strict=True):
-            if n != 1 and step != expected:
-                return self.numel() == 0
-            expected *= n
-        return True
+        return self._device.xp.is_contiguous(self._data)
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating-point one."""
@@ -568,7 +565,7 @@ class Tensor(Operations):
 
 
 _NOT_COPIED = ("_data", "_device", "_cell", "_view", "_hooks", "_accumulator")
-_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_detached_at")
+_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_detached_at", "_reshaped")
 
 
 class _Elements(int):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.engine import project
-from gradcore.grad_mode import current_mode
+from gradcore.grad_mode import current_mode, enter_grad, leave_mode
 from gradcore.graph import Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
 from gradcore.op import RUNTIME, Op, bind
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.tensor import Tensor
 
-__all__ = ["View", "attach_view", "check_inplace", "forget", "sync", "write_result"]
+__all__ = ["View", "attach_view", "check_inplace", "forget", "reshape_in_place", "sync", "write_result"]
 
 Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 """One step from a tensor to its view: operation, parameters, shape before the step, number of the output."""
@@ -33,7 +33,7 @@ Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 class View:
     """How a tensor is a view of its base."""
 
-    __slots__ = ("base", "base_edge", "link", "made_in_no_grad", "multiple", "parent")
+    __slots__ = ("base", "base_edge", "link", "made_in_no_grad", "multiple", "parent", "reshaped")
 
     def __init__(self, source: Tensor, link: Link, made_in_no_grad: bool) -> None:
         parent: View | None = source._view
@@ -43,6 +43,8 @@ class View:
         self.base: Tensor = source if parent is None else parent.base
         # The base's history that the view's own history was built on.
         self.base_edge = self.base._edge
+        # How often the base had been given another shape in place: the steps start from the shape that it had then.
+        self.reshaped = len(self.base._reshaped)
         # The operation that made the view, where it made several at once.
         self.multiple: str | None = link[0].public_name if link[3] is not None else None
         self.made_in_no_grad: bool = made_in_no_grad
@@ -78,6 +80,8 @@ def sync(view: Tensor) -> None:
     base = state.base
     if base._edge is None and base._detached_at == base._version:
         return  # detach_ on the base leaves its views as they were, until the next write
+    if not _steps_are_valid(state):
+        return  # its own history is as good as before
     if state.made_in_no_grad:
         raise RuntimeError(
             "A view was created in no_grad mode and its base or another view of its base has been modified inplace with "
@@ -90,6 +94,61 @@ def sync(view: Tensor) -> None:
     _set_history(view, new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype))
 
 
+def _steps_are_valid(state: View) -> bool:
+    """Whether the steps of a view start from the shape that its base has now.
+
+    Raises:
+        RuntimeError: they do not, and the base was written to, so that the history of the view is out of date.
+    """
+    base = state.base
+    if state.reshaped == len(base._reshaped):
+        return True
+    known = _number(state.base_edge)
+    for before, after in base._reshaped[state.reshaped :]:
+        known = after if known == before else -2
+    if known != _number(base._edge):
+        _refuse_steps()
+    return False
+
+
+def _refuse_steps() -> None:
+    raise RuntimeError(
+        "the base of a view was given another shape in place (by t_(), unsqueeze_() or the like) after the view was made, "
+        "so the graph cannot follow writes to either. Make the view anew, or use the out-of-place form"
+    )
+
+
+def _number(edge: Any) -> int:
+    return -1 if edge is None else node_of(edge)._seq
+
+
+def reshape_in_place(op: Op, tensor: Tensor, params: tuple[Any, ...]) -> Tensor:
+    """Turn a tensor into the view of itself that ``op`` makes.
+
+    Raises:
+        RuntimeError: the tensor may not be written to (a leaf that requires grad).
+    """
+    check_inplace(tensor, f"{op.public_name}_")
+    before = alias(tensor)
+    before._view = tensor._view
+    # Recorded in any mode, since the old history leads to a tensor of another shape.
+    token = enter_grad(True)
+    try:
+        out = op.apply((before,), params)
+    finally:
+        leave_mode(token)
+    number = _number(tensor._edge)
+    tensor._data = out._data
+    if out._edge is not None and tensor._edge is not None:
+        _set_history(tensor, out._edge)
+    if tensor._view is None:
+        tensor._reshaped = (*tensor._reshaped, (number, _number(tensor._edge)))
+    else:
+        tensor._view = out._view
+    bump(tensor)
+    return tensor
+
+
 def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
     """The in-place twin of ``op``: compute from ``operands`` (the first of which is ``out``), write into ``out``.
 
@@ -98,9 +157,10 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
             it), or the result has another shape or a dtype of a higher kind. Nothing is written then.
     """
     check_inplace(out, op.public_name + "_", operands)
+    recorded = current_mode().grad and any(getattr(x, "_req", False) for x in operands)
     # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version.
-    before = alias(out)
-    call = op.prepare(tuple(before if x is out else x for x in operands))
+    before = alias(out) if recorded else out
+    call = op.prepare(tuple(before if x is out else x for x in operands) if recorded else operands)
     if call.device is not out._device:
         raise RuntimeError(
             f"{op.public_name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
@@ -110,7 +170,6 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
     if op.into is None:
         raw = op.compute(call, params)
         check_fits(out, raw, op.public_name + "_")
-    recorded = current_mode().grad and any(getattr(x, "_req", False) for x in call.operands)
     if recorded and op.differentiable:
         # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
         stand_in = out._like(out._data)
@@ -176,6 +235,8 @@ def check_inplace(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> No
         return
     if not (view.base._req or tensor._req or any(getattr(x, "_req", False) for x in operands)):
         return
+    if view.reshaped != len(view.base._reshaped):
+        _refuse_steps()
     if view.made_in_no_grad:
         raise RuntimeError(
             "A view was created in no_grad mode, or is a view of a view that was, and is being modified inplace with "

@@ -461,3 +461,57 @@ def test_one_of_several_views_keeps_its_gradient_after_a_write_to_the_base():
     y.mul_(10)
     second.sum().backward()
     assert x.grad.tolist() == [0, 0, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("call", "node_name"),
+    [
+        ("t_()", "TBackward1"),
+        ("transpose_(0, 1)", "TransposeBackward1"),
+        ("swapaxes_(0, -1)", "TransposeBackward1"),
+        ("swapdims_(1, 0)", "TransposeBackward1"),
+        ("unsqueeze_(1)", "UnsqueezeBackward1"),
+        ("squeeze_()", "SqueezeBackward3"),
+        ("squeeze_(0)", "SqueezeBackward4"),
+        ("squeeze_((0, 1))", "SqueezeBackward5"),
+    ],
+)
+def test_another_shape_in_place(t, call, node_name):
+    x = t.arange(3.0).reshape(1, 3).requires_grad_()
+    y = x * 2
+    before = y[0]
+    assert eval(f"y.{call}") is y
+    assert node(y) == node_name
+    assert y._version == 1
+    assert tuple(y.shape) != (1, 3)
+    (y.sum() + (before * before).sum()).backward()
+    assert x.grad.tolist() == [[2, 10, 18]]
+    with pytest.raises(RuntimeError, match="a leaf Variable"):
+        eval(f"x.{call}")
+
+
+def test_a_view_given_another_shape_in_place_is_still_a_view(t):
+    x = t.ones(2, 3, requires_grad=True)
+    y = x * 1
+    v = y[0]
+    v.unsqueeze_(0)
+    assert v._base is y
+    v.mul_(t.tensor([[2.0, 3.0, 4.0]]))
+    y.sum().backward()
+    assert x.grad.tolist() == [[2, 3, 4], [1, 1, 1]]
+
+
+def test_an_old_view_of_a_reshaped_base_is_refused_once_that_was_written_to():
+    # PyTorch follows the memory instead.
+    x = gc.ones(2, 3, requires_grad=True)
+    y = x * 1
+    v = y[0]
+    y.t_()
+    y.mul_(2)
+    with pytest.raises(RuntimeError, match="given another shape in place"):
+        v.sum()
+    z = x * 1
+    v = z[0]
+    z.t_()
+    with pytest.raises(RuntimeError, match="given another shape in place"):
+        v.mul_(2)

@@ -112,7 +112,7 @@ class NumpyLike:
         return bool(self._library.may_share_memory(x, y))
 
     def self_overlaps(self, x: Array, /) -> bool:
-        if x.size == 0:
+        if x.flags.c_contiguous or x.size == 0:
             return False
         # From the smallest step on, each step must pass what lies below it. (The few layouts made by as_strided that
         # interleave without overlapping count as overlapping.)
@@ -140,6 +140,9 @@ class NumpyLike:
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], /) -> Array:
         size = x.itemsize
         return self._library.lib.stride_tricks.as_strided(x, shape, [s * size for s in strides])
+
+    def is_contiguous(self, x: Array, /) -> bool:
+        return x.flags.c_contiguous  # type: ignore[no-any-return]
 
     def strides(self, x: Array, /) -> tuple[int, ...]:
         size = x.itemsize

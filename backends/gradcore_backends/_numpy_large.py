@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import array_api_compat.numpy as compat
 import numpy as np
 
 from gradcore_backends import _pool
@@ -33,7 +34,9 @@ class LargeNumpyFunctions(NumpyFunctions):
         super().__init__()
         for name in STANDARD + EXTRA:
             ufunc = getattr(np, name, None)
-            if isinstance(ufunc, np.ufunc) and ufunc.nout == 1 and ufunc.signature is None and not hasattr(self, name):
+            # What array-api-compat wraps (ceil of integers, sign of complex numbers) stays as it made it.
+            as_it_is = getattr(compat, name, ufunc) is ufunc and not hasattr(self, name)
+            if as_it_is and isinstance(ufunc, np.ufunc) and ufunc.nout == 1 and ufunc.signature is None:
                 setattr(self, name, _unary(ufunc) if ufunc.nin == 1 else _binary(ufunc))
 
     def empty(self, shape: Any, *, dtype: Any = None, device: Any = None) -> Array:

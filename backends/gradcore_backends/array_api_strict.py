@@ -136,6 +136,9 @@ class StrictFunctions:
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], /) -> Array:
         return self._wrap(_host.as_strided(self._unwrap(x), shape, strides))
 
+    def is_contiguous(self, x: Array, /) -> bool:
+        return _host.is_contiguous(self._unwrap(x))
+
     def strides(self, x: Array, /) -> tuple[int, ...]:
         return _host.strides(self._unwrap(x))
 

@@ -1,10 +1,11 @@
-"""NumPy: the device ``cpu``."""
+"""NumPy: the device ``cpu``, through array-api-compat; ``_numpy_functions.py`` has what can be had faster."""
 
 from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING, Any
 
+import array_api_compat.numpy as compat
 import numpy as np
 
 from gradcore_backends import _pool
@@ -57,7 +58,7 @@ class NumpyBackend:
     indexed = False
 
     def __init__(self) -> None:
-        self._namespace: Any = make_namespace(NumpyFunctions(), np)
+        self._namespace: Any = make_namespace(NumpyFunctions(), compat)
         self._scope = _silence()
 
     def unavailable(self) -> str | None:
@@ -77,7 +78,7 @@ class NumpyBackend:
             return None
         from gradcore_backends._numpy_large import LARGE, LargeNumpyFunctions
 
-        return make_namespace(LargeNumpyFunctions(), np), LARGE
+        return make_namespace(LargeNumpyFunctions(), compat), LARGE
 
     def scope(self, index: int) -> Scope | None:
         return self._scope

@@ -169,6 +169,12 @@ def _as_array(g: Any, like: Tensor) -> Any:
 
 def _roots(outputs: Sequence[Any], gradients: Any, create_graph: bool) -> list[tuple[Any, Any]]:
     """Pairs of the outputs' edges and their gradients: arrays, or tensors under ``create_graph``."""
+    if gradients is None and not create_graph and len(outputs) == 1:
+        # loss.backward(): a shorter way, since the checks below would be a tenth of a small program.
+        out = outputs[0]
+        usual = is_tensor(out) and out._view is None and out._edge is not None and out._data.shape == ()
+        if usual and out.dtype.kind == "f":
+            return [(out._edge, out._device.xp.ones((), dtype=out._data.dtype))]
     given: Sequence[Any] = (None,) * len(outputs)
     if gradients is not None:
         given = _as_tuple(gradients, "the gradient")

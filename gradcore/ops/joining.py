@@ -82,24 +82,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     given = _listed("cat", tensors)
     if not given:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    # An empty 1-d tensor goes with any, as it does in PyTorch: programs start a loop with it.
     shapes = [x._data.shape for x in given]
+    # An empty 1-d tensor goes with any, as it does in PyTorch: programs start a loop with it.
     first = next((s for s in shapes if s != (0,)), (0,))
-    for i, shape in enumerate(shapes):
-        if not shape:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated: use stack()")
     dim = normalize_dim(dim, len(first))
     for i, shape in enumerate(shapes):
-        if shape in ((0,), first):
-            continue
-        if len(shape) != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
-        for d, (n, m) in enumerate(zip(first, shape, strict=True)):
-            if n != m and d != dim:
-                raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but got size {m} for tensor "
-                    f"number {i} in the list."
-                )
+        if shape != first or not shape:
+            _check_joined(i, shape, first, dim)
     return concatenated(*given, dim=dim)  # type: ignore[no-any-return]
 
 
@@ -377,6 +366,22 @@ def _split_along(function: str, input: Tensor, parts: Any, dim: int, least: int)
             f"divisible by the split_size {parts}!"
         )
     return tensor_split(input, parts, dim)
+
+
+def _check_joined(i: int, shape: Any, first: Any, dim: int) -> None:
+    """Raise if tensor ``i`` cannot follow one of shape ``first``."""
+    if not shape:
+        raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated: use stack()")
+    if shape == (0,):
+        return
+    if len(shape) != len(first):
+        raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+    for d, (n, m) in enumerate(zip(first, shape, strict=True)):
+        if n != m and d != dim:
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {dim}. Expected size {n} but got size {m} for tensor "
+                f"number {i} in the list."
+            )
 
 
 def _splittable(function: str, shape: Any, dim: int) -> int:

@@ -144,7 +144,7 @@ def mean_all(xp: Any, input: Any, /, *, dtype: Any = None) -> Any:
 
 @mean_all.vjp("input")
 def mean_all_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
-    return xp.broadcast_to(g / math.prod(input_shape), input_shape)
+    return xp.broadcast_to(xp.divide(g, xp.number(math.prod(input_shape), g.dtype)), input_shape)
 
 
 @op(node="MeanBackward1", linear=True, samples=over_dims)

@@ -126,7 +126,7 @@ def reshape(input: Tensor, *sizes_: Any, shape: Any = None, copy: bool | None = 
     to = inferred(sizes("reshape", sizes_, "shape", shape), input._data.size)
     if copy:
         return reshape_copy(input, to)  # type: ignore[no-any-return]
-    if input.is_contiguous():
+    if input._device.xp.is_contiguous(input._data):
         return view_shape(input, to)  # type: ignore[no-any-return]
     try:
         return reshape_alias(input, to)  # type: ignore[no-any-return]
