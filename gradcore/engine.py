@@ -139,7 +139,7 @@ def _run(
                     following = target
                 else:
                     heappush(ready, (-target._seq, target))
-            edges = grads = g = None  # type: ignore[assignment]
+            edges = grads = g = passed = None  # type: ignore[assignment]
             if leaves:
                 # Only now, when the entry's is the only name of the gradient: a leaf may then keep it without a copy.
                 for leaf, entry in leaves:

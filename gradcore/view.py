@@ -83,6 +83,8 @@ def sync(view: Tensor) -> None:
     if not _steps_are_valid(state):
         return  # its own history is as good as before
     if state.made_in_no_grad:
+        if not current_mode().grad:
+            return
         raise RuntimeError(
             "A view was created in no_grad mode and its base or another view of its base has been modified inplace with "
             "grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the write in "

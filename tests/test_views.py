@@ -343,6 +343,17 @@ def test_refusals(t, program, phrases):
     assert all(p in str(caught.value) for p in phrases), caught.value
 
 
+def test_a_stale_view_made_in_no_grad_may_be_used_in_no_grad(t):
+    x = t.ones(3)
+    with t.no_grad():
+        v = x[1:]
+    x.mul_(t.full((3,), 2.0, requires_grad=True))
+    with t.no_grad():
+        assert (v * 2).tolist() == [4, 4]
+        v.fill_(7)
+    assert x.tolist() == [2, 7, 7]
+
+
 def test_parts_and_views_made_in_no_grad_may_be_written_to_where_no_gradient_is_involved(t):
     x = t.zeros(3)
     x.unbind()[0].fill_(1)

@@ -37,7 +37,8 @@ class LargeNumpyFunctions(NumpyFunctions):
             # What array-api-compat wraps (ceil of integers, sign of complex numbers) stays as it made it.
             as_it_is = getattr(compat, name, ufunc) is ufunc and not hasattr(self, name)
             if as_it_is and isinstance(ufunc, np.ufunc) and ufunc.nout == 1 and ufunc.signature is None:
-                setattr(self, name, _unary(ufunc) if ufunc.nin == 1 else _binary(ufunc))
+                make = _unary if ufunc.nin == 1 else _binary
+                setattr(self, name, make(ufunc, self.broadcast_to))
 
     def empty(self, shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
         dtype = np.dtype(dtype)
@@ -138,10 +139,20 @@ def _results(ufunc: np.ufunc) -> dict[Any, tuple[Any, float]]:
     return found
 
 
-def _unary(ufunc: np.ufunc) -> Callable[[Array], Array]:
+def _one_value(x: Any) -> Any:
+    """The one value of an array that only repeats it (the gradient of a sum), as a 0-d array; else ``x`` itself."""
+    repeats = x.__class__ is np.ndarray and x.ndim and x.size > 1 and not any(x.strides)
+    return x[(0,) * x.ndim + (...,)] if repeats else x
+
+
+def _unary(ufunc: np.ufunc, broadcast_to: Callable[..., Array]) -> Callable[[Array], Array]:
     results = _results(ufunc)
 
     def pooled(x: Array, /) -> Array:
+        if not x.flags.c_contiguous:
+            value = _one_value(x)
+            if value is not x:
+                return broadcast_to(np.asarray(ufunc(value)), x.shape)
         dtype, least = results.get(x.dtype, _NONE)
         if x.size >= least and x.flags.c_contiguous:
             return ufunc(x, out=_pool.empty(x.shape, dtype))
@@ -150,10 +161,18 @@ def _unary(ufunc: np.ufunc) -> Callable[[Array], Array]:
     return pooled
 
 
-def _binary(ufunc: np.ufunc) -> Callable[[Any, Any], Array]:
+def _binary(ufunc: np.ufunc, broadcast_to: Callable[..., Array]) -> Callable[[Any, Any], Array]:
     results = _results(ufunc)
 
     def pooled(x: Any, y: Any, /) -> Array:
+        v, w = _one_value(x), _one_value(y)
+        if v is not x or w is not y:
+            # Arithmetic with a repeated value costs as much as with as many different ones, or more: use it once.
+            shape = np.broadcast_shapes(getattr(x, "shape", ()), getattr(y, "shape", ()))
+            if getattr(v, "ndim", 0) == getattr(w, "ndim", 0) == 0:
+                return broadcast_to(np.asarray(ufunc(v, w)), shape)
+            if shape == (v if w is not y else w).shape:
+                return pooled(v, w)
         a, b = (x, y) if x.__class__ is np.ndarray else (y, x)
         if a.__class__ is np.ndarray:
             dtype, least = results.get(a.dtype, _NONE)

@@ -97,13 +97,13 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     input, indices = as_tensor(input, "take_along_dim"), as_tensor(indices, "take_along_dim", "indices", 2)
     if indices.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(
-            f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_type_name(indices.dtype)}"
+            f"take_along_dim(): dtype of indices should be Long but got {dtypes.scalar_type_name(indices.dtype)}"
         )
     if dim is None:
         return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)))
     if input.ndim != indices.ndim:
         raise RuntimeError(
-            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            "take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
         )
     dim = normalize_dim(dim, input.ndim)

@@ -81,7 +81,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """
     given = _listed("cat", tensors)
     if not given:
-        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("cat(): expected a non-empty list of Tensors")
     shapes = [x._data.shape for x in given]
     # An empty 1-d tensor goes with any, as it does in PyTorch: programs start a loop with it.
     first = next((s for s in shapes if s != (0,)), (0,))
@@ -183,10 +183,10 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if not given:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in ("ij", "xy"):
-        raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+        raise RuntimeError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     for x in given:
         if x.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x.shape)}")
+            raise RuntimeError(f"meshgrid: Expected 0D or 1D tensor in the tensor list but got: {list(x.shape)}")
     place = list(range(len(given)))
     if indexing == "xy" and len(given) > 1:
         place[:2] = 1, 0
@@ -356,13 +356,13 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 def _split_along(function: str, input: Tensor, parts: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if input.ndim < least:
         raise RuntimeError(
-            f"torch.{function} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} "
+            f"{function} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} "
             "dimensions!"
         )
     count = input._data.shape[dim]
     if isinstance(parts, int) and parts > 0 and count % parts:
         raise RuntimeError(
-            f"torch.{function} attempted to split along dimension {dim}, but the size of the dimension {count} is not "
+            f"{function} attempted to split along dimension {dim}, but the size of the dimension {count} is not "
             f"divisible by the split_size {parts}!"
         )
     return tensor_split(input, parts, dim)
