@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DeviceError", "DeviceUnavailableError", "GradcheckError", "LinAlgError"]
+__all__ = ["DeviceError", "DeviceUnavailableError", "GradcheckError"]
 
 
 class DeviceError(RuntimeError):
@@ -15,7 +15,3 @@ class DeviceUnavailableError(DeviceError):
 
 class GradcheckError(RuntimeError):
     """:func:`gradcore.autograd.gradcheck` found a wrong derivative."""
-
-
-class LinAlgError(RuntimeError):
-    """A decomposition or solution that does not exist for the given matrix."""

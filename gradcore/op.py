@@ -114,7 +114,7 @@ def op(
         differentiable: ``False`` for an operation whose result never requires grad (comparisons).
         d: derivative of an elementwise operation; the factor by which the gradient is multiplied (conjugated). A dict
             by operand where there are several.
-        linear, multilinear: the operation is linear in all operands together, or in each of them. Forward mode uses it.
+        linear, multilinear: the operation is linear in all operands together, or in each of them.
         scoped: ``False`` if nothing is computed, so that no device scope is needed.
         standard: the name of this operation in the Array API (or in :class:`gradcore.backend.Namespace`), if its
             operands and parameters are the same there; rules that call ``xp.<name>`` then work on tensors, too.
