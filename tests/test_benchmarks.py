@@ -11,8 +11,8 @@ from benchmarks.__main__ import contenders, side_by_side
 from benchmarks.measure import Timing, interleave, ratio
 from benchmarks.programs import CONTENDERS, programs
 
-# autograd, written for older ones, warns about today's NumPy.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+# Slow, since arrays are as large as in the benchmark. autograd, written for older ones, warns about today's NumPy.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 PROGRAMS = {program.name: program for program in programs()}
 

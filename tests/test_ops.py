@@ -152,6 +152,7 @@ def test_gradcheck(name):
         assert gradcheck(function, inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradgradcheck(name):
     for function, inputs in in_double_precision(name):
