@@ -29,6 +29,9 @@ class Namespace(Protocol):
     dtype arguments may be NumPy dtype objects, whatever the library's own dtype objects are.
 
     Only what goes beyond the standard is written out here; every other attribute is the standard's function.
+    Optional, with a fallback in the standard's terms where they are missing (``gradcore/ops/_numeric.py``): ``fmax``,
+    ``fmin``, ``fmod``, ``logaddexp2``, and ``special()``, which gives a module of special functions such as
+    ``scipy.special``.
     """
 
     device: Any

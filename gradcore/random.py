@@ -295,6 +295,8 @@ def _source(generator: Generator | None, dtype: Any, where: Any) -> tuple[Genera
     kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
     if generator is None:
         return default_generator(get_default_device() if where is None else where), kind
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a gradcore.Generator, but got {type(generator).__name__}")
     if where is not None and resolve(where) is not generator.device:
         raise RuntimeError(f"Expected a '{resolve(where)}' device type for generator but found '{generator.device}'")
     return generator, kind

@@ -923,6 +923,11 @@ def test_the_state_can_be_saved_and_restored(t):
         t.set_rng_state(t.zeros(3, dtype=t.uint8))
 
 
+def test_what_is_no_generator_is_refused():
+    with pytest.raises(TypeError, match="must be a gradcore.Generator, but got int"):
+        gc.rand(2, generator=3)
+
+
 def test_generators_are_independent(t, device):
     where = {"device": device} if t is gc else {}
     g = t.Generator(**where).manual_seed(5)
