@@ -924,7 +924,7 @@ def test_the_state_can_be_saved_and_restored(t):
 
 
 def test_what_is_no_generator_is_refused():
-    with pytest.raises(TypeError, match="must be a gradcore.Generator, but got int"):
+    with pytest.raises(TypeError, match=r"must be a gradcore\.Generator, but got int"):
         gc.rand(2, generator=3)
 
 
