@@ -16,6 +16,10 @@ from gradcore import autograd as autograd
 from gradcore import cuda as cuda
 from gradcore import namespace as namespace
 from gradcore import return_types as return_types
+from gradcore.autograd.anomaly_mode import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
+from gradcore.autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
+from gradcore.autograd.grad_mode import is_inference as is_inference
+from gradcore.debugging import debug as debug
 from gradcore.device import device as device
 from gradcore.device import get_default_device as get_default_device
 from gradcore.device import set_default_device as set_default_device
@@ -35,8 +39,11 @@ from gradcore.dtypes import uint8 as uint8
 from gradcore.dtypes import uint16 as uint16
 from gradcore.dtypes import uint32 as uint32
 from gradcore.dtypes import uint64 as uint64
+from gradcore.explanation import explain as explain
 from gradcore.grad_mode import enable_grad as enable_grad
+from gradcore.grad_mode import inference_mode as inference_mode
 from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
+from gradcore.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from gradcore.grad_mode import no_grad as no_grad
 from gradcore.grad_mode import set_grad_enabled as set_grad_enabled
 from gradcore.ops.activation import *  # noqa: F403 - the operations list their public names themselves
@@ -66,6 +73,7 @@ from gradcore.ops.numpy_indexing import *  # noqa: F403
 from gradcore.ops.products import *  # noqa: F403
 from gradcore.ops.rearranging import *  # noqa: F403
 from gradcore.ops.reduction import *  # noqa: F403
+from gradcore.ops.scatter_reduce import *  # noqa: F403
 from gradcore.ops.selecting import *  # noqa: F403
 from gradcore.ops.shape import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
@@ -83,9 +91,10 @@ newaxis = None
 double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
 cfloat, cdouble = complex64, complex128
 
-_ON_DEMAND = ("nn", "optim", "utils")
+_ON_DEMAND = ("func", "nn", "optim", "utils")
 
 if TYPE_CHECKING:
+    from gradcore import func as func
     from gradcore import nn as nn
     from gradcore import optim as optim
     from gradcore import utils as utils

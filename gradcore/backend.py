@@ -122,6 +122,18 @@ class Namespace(Protocol):
         """The memory of ``x``, from its first element on, seen with another shape and other strides (in elements)."""
         ...
 
+    def reinterpret(self, x: Array, dtype: Any, /) -> Array:
+        """The bytes of ``x`` read as another dtype, sharing memory; the last axis, if any, has step 1 and is divided."""
+        ...
+
+    def view_as_real(self, x: Array, /) -> Array:
+        """Complex ``x`` as real numbers, with a last axis for the two parts, sharing memory."""
+        ...
+
+    def view_as_complex(self, x: Array, /) -> Array:
+        """Real ``x``, whose last axis has size 2 and step 1, as complex numbers, sharing memory."""
+        ...
+
     def is_contiguous(self, x: Array, /) -> bool:
         """Whether the elements lie in row-major order, without gaps."""
         ...

@@ -10,6 +10,7 @@ backwards on arrays, ``graph`` runs it on tensors.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from gradcore.graph import Node, Slot, next_sequence_number, raise_detached, rai
 from gradcore.lazy import define, lazy_function
 from gradcore.operands import refuse_shapes
 from gradcore.runtime import RUNTIME, bind
+from gradcore.saved import HookPair, SavedTensor, save, saved_operand, saved_result
 
 if TYPE_CHECKING:
     from gradcore.backend import Array
@@ -187,14 +189,25 @@ def _inplace_source(op: Op) -> str:
 class Plan:
     """One way in which an operation is recorded, for one set of operands that need a gradient."""
 
+    layout: _Layout
+
     def __init__(self, op: Op, mask: int, present: int, cast: bool) -> None:
         self.op = op
-        self.layout = _Layout(op, mask, present, cast)
+        self.layout = self._layout(op, mask, present, cast)
         self.saves_tensors = self.layout.saves_tensors()
         rules = {f"rule_{operand}": rule.function for operand, rule in op.rules.items()}
         self.record = self._compile("record", self.layout.record_source(), {"PLAN": self, "NODE": op.node_class})
         self.raw = self._compile("raw", self.layout.backward_source(graph=False), rules)
         self.graph = self._compile("graph", self.layout.backward_source(graph=True), rules)
+
+    def _layout(self, op: Op, mask: int, present: int, cast: bool) -> _Layout:
+        return _Layout(op, mask, present, cast)
+
+    @functools.cached_property
+    def packed(self) -> PackedPlan:
+        """The plan that does the same with a :class:`SavedTensor` in the place of each tensor that is saved."""
+        at = self.layout
+        return PackedPlan(self.op, at.mask, at.present, at.cast)
 
     def _compile(self, name: str, source: str, names: dict[str, Any]) -> Any:
         return define(source, name, {**RUNTIME, "OP": self.op, **names}, f"{self.op.name}: {name}")
@@ -211,6 +224,36 @@ class Plan:
         if node._saved is None:
             raise_freed(node)
         return self.layout.read(node, name)
+
+    def read_raw_saved(self, node: Node, name: str) -> Any:
+        """The value of ``node._raw_saved_<name>``: a :class:`SavedTensor`, or several. The node keeps such from now on."""
+        packed = self.packed
+        if node._saved is not None:
+            node._saved = packed.layout.take_over(node, self.layout)
+        node._plan = packed
+        return packed.read_raw_saved(node, name)
+
+
+class PackedPlan(Plan):
+    """A plan whose nodes keep every tensor as a :class:`SavedTensor`: under hooks, or where somebody asked for one."""
+
+    layout: _PackedLayout
+
+    def _layout(self, op: Op, mask: int, present: int, cast: bool) -> _Layout:
+        return _PackedLayout(op, mask, present, cast)
+
+    def pack_results(self, node: Node, out: Any, hooks: HookPair) -> None:
+        """Hand the results that the node saved over to hooks: now there are tensors of them, with their history."""
+        for nr, value in self.layout.results(node):
+            value.pack_result(out[nr] if self.op.multiple else out, hooks)
+
+    def result_was_written(self, node: Node) -> None:
+        for _, value in self.layout.results(node):
+            value.result_was_written()
+
+    def read_raw_saved(self, node: Node, name: str) -> Any:
+        name = {"self": self.op.operands[0], "result": "out"}.get(name, name)
+        return self.layout.read_raw(node, name)
 
 
 class _Layout:
@@ -241,7 +284,8 @@ class _Layout:
 
     def saves_tensors(self) -> bool:
         """Whether there is anything to free after backward; a node that saved only shapes can run again."""
-        return any(self.is_tensor(n) or n in self.outputs or n == self.op.listed for n in self.saved)
+        # A number that a rule needs counts, too: PyTorch keeps it as a tensor.
+        return any(n in self.op.operands or n in self.outputs or n == self.op.listed for n in self.saved)
 
     def record_source(self) -> str:
         op = self.op
@@ -250,15 +294,15 @@ class _Layout:
         for name in self.saved:
             operand, _, suffix = name.rpartition("_")
             if self.is_tensor(name):
-                values += [name, f"0 if {name}._cell is None else {name}._cell[0]"]
+                values += self.operand_values(name)
             elif name in self.outputs:
                 nr = f"[{self.outputs.index(name)}]" if op.multiple else ""
                 lines.append(f"cell_{name} = out{nr}._cell")
                 lines.append(f"if cell_{name} is None: cell_{name} = out{nr}._cell = [0]")
-                values += [f"raw{nr}", f"cell_{name}", f"cell_{name}[0]"]
+                values += self.output_values(name, f"raw{nr}")
                 self.result_version = len(values) - 1
             elif name == op.listed:
-                values += [name, f"[0 if x._cell is None else x._cell[0] for x in {name}]"]
+                values += self.list_values(name)
             elif op.variadic and name == f"{op.listed}_shapes":
                 values.append(f"[x._data.shape for x in {op.listed}]")
             elif suffix == "shape" and operand in op.operands:
@@ -295,7 +339,39 @@ class _Layout:
             lines += ["node._shape = raw.shape", "node._dtype = raw.dtype", "out._edge = node", "out._req = True"]
         listed = [op.listed] if op.listed is not None and not op.variadic else []
         arguments = ["out", "raw", "xp", *op.operands, *listed, *op.params, *(["cast"] if self.cast else [])]
+        lines.append("return node")
         return f"def record({', '.join(arguments)}):\n    " + "\n    ".join(lines)
+
+    # How tensors are kept: the texts of their places in the tuple, of the names that backward gives these, of what it
+    # does with them first.
+
+    def operand_values(self, name: str) -> list[str]:
+        return [name, f"0 if {name}._cell is None else {name}._cell[0]"]
+
+    def output_values(self, name: str, raw: str) -> list[str]:
+        return [raw, f"cell_{name}", f"cell_{name}[0]"]
+
+    def list_values(self, name: str) -> list[str]:
+        return [name, f"[0 if x._cell is None else x._cell[0] for x in {name}]"]
+
+    def operand_places(self, name: str, graph: bool) -> tuple[list[str], list[str]]:
+        checks = [
+            f"if {name}._cell is not None and {name}._cell[0] != v_{name}: "
+            f"raise_modified(node, {name!r}, {name}, {name}._cell[0], v_{name})"
+        ]
+        at = self.op.operands.index(name)
+        if graph and self.mask >> at & 1:
+            moved = f"({name}._edge or {name}) is not node._next[{at}]"
+            checks.append(f"if {moved}: raise_detached(node, {name!r}, {name})")
+        return [name, f"v_{name}"], checks
+
+    def output_places(self, name: str, graph: bool) -> tuple[list[str], list[str], str]:
+        rebuilt = f"rebuild(node, {self.op.output_nr(name)}, {name}, cell_{name})"
+        check = f"if cell_{name}[0] != v_{name}: raise_modified(node, {name!r}, {rebuilt}, cell_{name}[0], v_{name})"
+        return [name, f"cell_{name}", f"v_{name}"], [check], rebuilt if graph else name
+
+    def list_places(self, name: str) -> tuple[list[str], list[str]]:
+        return [name, f"v_{name}"], [f"check_versions(node, {name!r}, {name}, v_{name})"]
 
     def backward_source(self, graph: bool) -> str:
         op = self.op
@@ -305,27 +381,18 @@ class _Layout:
         for name in self.saved:
             argument[name] = name
             if self.is_tensor(name):
-                places += [name, f"v_{name}"]
-                checks.append(
-                    f"if {name}._cell is not None and {name}._cell[0] != v_{name}: "
-                    f"raise_modified(node, {name!r}, {name}, {name}._cell[0], v_{name})"
-                )
-                at = op.operands.index(name)
-                if graph and self.mask >> at & 1:
-                    moved = f"({name}._edge or {name}) is not node._next[{at}]"
-                    checks.append(f"if {moved}: raise_detached(node, {name!r}, {name})")
-                argument[name] = _value(name, self.cast and op.takes_part(at), graph)
+                found = self.operand_places(name, graph)
+                places += found[0]
+                checks += found[1]
+                argument[name] = _value(name, self.cast and op.takes_part(op.operands.index(name)), graph)
             elif name in self.outputs:
-                nr = op.output_nr(name)
-                places += [name, f"cell_{name}", f"v_{name}"]
-                rebuilt = f"rebuild(node, {nr}, {name}, cell_{name})"
-                checks.append(
-                    f"if cell_{name}[0] != v_{name}: raise_modified(node, {name!r}, {rebuilt}, cell_{name}[0], v_{name})"
-                )
-                argument[name] = rebuilt if graph else name
+                taken, tests, argument[name] = self.output_places(name, graph)
+                places += taken
+                checks += tests
             elif name == op.listed:
-                places += [name, f"v_{name}"]
-                checks.append(f"check_versions(node, {name!r}, {name}, v_{name})")
+                found = self.list_places(name)
+                places += found[0]
+                checks += found[1]
                 argument[name] = f"[{_value('x', self.cast and op.variadic, graph)} for x in {name}]"
             else:
                 places.append(name)
@@ -397,6 +464,91 @@ class _Layout:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{wanted}'")
 
 
+class _PackedLayout(_Layout):
+    """The layout whose tensors stand in one place each, as a :class:`SavedTensor`; of a list, as a list of these.
+
+    Operands are packed, and unpacked, in PyTorch's order: by the names that it gives them, then results likewise.
+    """
+
+    def __init__(self, op: Op, mask: int, present: int, cast: bool) -> None:
+        super().__init__(op, mask, present, cast)
+        self.saved.sort(key=lambda name: (name in self.outputs, "self" if name == op.operands[0] else name))
+
+    def operand_values(self, name: str) -> list[str]:
+        return [f"save({name}, None, {name!r})"]
+
+    def output_values(self, name: str, raw: str) -> list[str]:
+        nr = self.op.output_nr(name)
+        return [f"saved_result({raw}, xp.device, cell_{name}, cell_{name}[0], {nr}, {name!r})"]
+
+    def list_values(self, name: str) -> list[str]:
+        return [f"[save(x, None, {name!r}) for x in {name}]"]
+
+    def operand_places(self, name: str, graph: bool) -> tuple[list[str], list[str]]:
+        return [name], [f"{name} = {name}.unpack(node)"]
+
+    def output_places(self, name: str, graph: bool) -> tuple[list[str], list[str], str]:
+        return [name], [f"{name} = {name}.unpack(node)"], name if graph else f"{name}._data"
+
+    def list_places(self, name: str) -> tuple[list[str], list[str]]:
+        return [name], [f"{name} = [x.unpack(node) for x in {name}]"]
+
+    def results(self, node: Node) -> list[tuple[int, SavedTensor]]:
+        """The results that a node saved, each with its number."""
+        saved = node._saved or ()
+        return [(self.outputs.index(n), s) for n, s in zip(self.saved, saved, strict=False) if n in self.outputs]
+
+    def take_over(self, node: Node, plain: _Layout) -> tuple[Any, ...]:
+        """What a node saved under the plain layout, in this one."""
+        saved = node._saved
+        assert saved is not None
+        op = self.op
+        found: dict[str, Any] = {}
+        at = 0
+        for name in plain.saved:
+            if self.is_tensor(name):
+                tensor, version = saved[at : at + 2]
+                found[name] = saved_operand(tensor, version, node._next[op.operands.index(name)], name)
+                at += 2
+            elif name in self.outputs:
+                raw, cell, version = saved[at : at + 3]
+                found[name] = saved_result(raw, node._xp.device, cell, version, op.output_nr(name), name)
+                at += 3
+            elif name == op.listed:
+                tensors, versions = saved[at : at + 2]
+                edges = node._next if op.variadic else [None] * len(tensors)
+                found[name] = [saved_operand(*x, name) for x in zip(tensors, versions, edges, strict=True)]
+                at += 2
+            else:
+                found[name] = saved[at]
+                at += 1
+        return (*(found[name] for name in self.saved), *saved[at:])
+
+    def read(self, node: Node, wanted: str) -> Any:
+        value = self._find(node, wanted)
+        if isinstance(value, SavedTensor):
+            return value.unpack(node)
+        return tuple(x.unpack(node) for x in value) if wanted == self.op.listed and value is not None else value
+
+    def read_raw(self, node: Node, wanted: str) -> Any:
+        """What ``node._raw_saved_<wanted>`` shows."""
+        value = self._find(node, wanted) if node._saved is not None else save(None).shown_by(node)
+        if isinstance(value, SavedTensor):
+            return value.shown_by(node)
+        if wanted == self.op.listed and value is not None:
+            return tuple(x.shown_by(node) for x in value)
+        # What is no tensor (a number, an operand that no rule needs) was not saved as one.
+        return save(None)
+
+    def _find(self, node: Node, wanted: str) -> Any:
+        assert node._saved is not None
+        if wanted in self.saved:
+            return node._saved[self.saved.index(wanted)]
+        if wanted in self.op.operands:
+            return None
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{wanted}'")
+
+
 def _value(name: str, cast: bool, graph: bool) -> str:
     """The text for a saved operand as a rule gets it."""
     if graph:
@@ -442,4 +594,6 @@ bind(
     raise_modified=raise_modified,
     raise_no_rule=_raise_no_rule,
     refuse_shapes=refuse_shapes,
+    save=save,
+    saved_result=saved_result,
 )

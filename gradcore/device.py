@@ -57,6 +57,8 @@ class device:  # noqa: N801 - torch.device is spelled so
     backend: Backend
     type: str
     index: int | None
+    level: Any = None
+    """The function transform whose tensors live here; ``None`` for a real device."""
 
     _interned: ClassVar[dict[tuple[str, int | None], device]] = {}
 
@@ -80,6 +82,11 @@ class device:  # noqa: N801 - torch.device is spelled so
             # Two threads may get here at once; the first one's device is everybody's.
             found = cls._interned.setdefault(key, found)
         return found
+
+    @property
+    def place(self) -> device:
+        """The real device: this one, or that on which the tensors of a transform are in the end."""
+        return self
 
     def __repr__(self) -> str:
         index = "" if self.index is None else f", index={self.index}"

@@ -10,24 +10,64 @@ part), and the one that writes to ``.grad``.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
-from gradcore.grad_mode import enter_grad, leave_mode
-from gradcore.graph import LEAF, SLOT, HookDict, Hooks, Node
-from gradcore.op import RUNTIME
+from gradcore.diagnosis import Watcher
+from gradcore.grad_mode import current_mode, enter_grad, enter_mode, leave_mode
+from gradcore.graph import LEAF, OWN_DTYPE, SLOT, AccumulateGrad, HookDict, Hooks, Node, hooks_of, shown_inputs
+from gradcore.op import RUNTIME, bind
 
 if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.tensor import Tensor
 
-__all__ = ["Capture", "project", "walk"]
+__all__ = ["Capture", "Walk", "current_walk", "project", "walk"]
 
-# A gradient is added to a leaf by one thread at a time.
-_accumulating = threading.Lock()
+# A gradient is added to a leaf by one thread at a time; by one within itself, where the addition runs what users wrote.
+_accumulating = threading.RLock()
+
+_numbers = itertools.count().__next__
+
+
+class Walk:
+    """One run of the engine, as what it calls sees it."""
+
+    # Defaults stand here, since there is one per backward, and most are never looked at.
+    pending: Pending
+    """The nodes and leaves that are still to come."""
+    callbacks: list[Callable[[], Any]] | None = None
+    """What is to be called at the end."""
+    is_partial: bool = False
+    """Whether it computes only what it was asked for: ``autograd.grad``, or ``backward`` with ``inputs``."""
+
+    @functools.cached_property
+    def number(self) -> int:
+        """Tells walks apart."""
+        return _numbers()
+
+    def will_reach(self, edge: Any) -> bool:
+        """Whether a gradient for this edge is still to be computed."""
+        return _key(edge) in self.pending
+
+    def call_back(self) -> None:
+        """Call what was queued for the end, and what that queues."""
+        called = 0
+        while self.callbacks is not None and called < len(self.callbacks):
+            self.callbacks[called]()
+            called += 1
+
+
+_walking: ContextVar[Walk | None] = ContextVar("gradcore_walk", default=None)
+
+current_walk = _walking.get
+"""The innermost walk that runs in this thread; ``None`` outside of any."""
 
 
 class Capture:
@@ -45,6 +85,8 @@ def walk(
     *,
     keep_graph: bool,
     create_graph: bool,
+    tensors: bool = False,
+    keep_mode: bool = False,
     captures: Sequence[Capture] | None = None,
     only: Sequence[Any] | None = None,
 ) -> None:
@@ -54,22 +96,35 @@ def walk(
         roots: the gradients are raw arrays, or tensors under ``create_graph``.
         keep_graph: keep what nodes saved, so that the graph can be run again.
         create_graph: record the walk itself.
+        tensors: move tensors also where the walk is not recorded: gradients that have a tangent, or are batched.
+        keep_mode: record as the mode says, whatever ``create_graph``: on a level, the arrays moved are tensors of the
+            level below.
         captures: compute only what these edges need and leave the gradients in them; no leaf accumulates.
             ``None``: run everything, accumulate into the leaves.
         only: run only what leads to these edges, and their own nodes, accumulate into the leaves among them.
     """
-    token = enter_grad(create_graph)
+    token = enter_mode(current_mode()) if keep_mode else enter_grad(create_graph)
+    create_graph = create_graph or tensors
+    this = Walk()
+    outer = _walking.set(this)
     try:
+        wanted: dict[Any, list[Capture]] | None = None
         if only is not None:
-            _run(roots, _count_towards(roots, dict.fromkeys(map(_key, only))), None, keep_graph, create_graph)
+            this.is_partial = True
+            this.pending = _count_towards(roots, dict.fromkeys(map(_key, only)))
         elif captures is None:
-            _run(roots, _count(roots), None, keep_graph, create_graph)
+            this.pending = _count(roots)
         else:
-            wanted: dict[Any, list[Capture]] = {}
+            wanted = {}
+            this.is_partial = True
             for c in captures:
                 wanted.setdefault(_key(c.edge), []).append(c)
-            _run(roots, _count_towards(roots, wanted), wanted, keep_graph, create_graph)
+            this.pending = _count_towards(roots, wanted)
+        _run(roots, this.pending, wanted, keep_graph, create_graph)
+        if this.callbacks is not None:
+            this.call_back()
     finally:
+        _walking.reset(outer)
         leave_mode(token)
 
 
@@ -88,7 +143,10 @@ def _run(
     # One function, since a call per edge would cost as much as the arithmetic on small arrays.
     ready: list[tuple[int, Any]] = []
     leaves: list[tuple[Any, list[Any]]] = []
-    plain = captures is None and not create_graph
+    settings = current_mode().anomaly
+    watcher = None if settings is None else Watcher(settings, roots, accumulates=captures is None)
+    plain = captures is None and not create_graph and watcher is None
+    leaf: Any = None
     scope: Any = None
     token: Any = None
     # The roots arrive as if from a node that had them as inputs.
@@ -112,7 +170,8 @@ def _run(
                     elif kind == LEAF:
                         data = edge._data
                         if g.shape != data.shape or g.dtype is not data.dtype:
-                            g = project(g, data.shape, data.dtype, edge._device.xp, node, _position(edges, edge))
+                            dtype = data.dtype if edge._hooks is None else _leaf_dtype(edge, g, entry)
+                            g = project(g, data.shape, dtype, edge._device.xp, node, _position(edges, edge))
                     elif g.shape != edge._shape or g.dtype is not edge._dtype:
                         g = project(g, edge._shape, edge._dtype, edge_namespace(edge), node, _position(edges, edge))
                     if kind == SLOT:
@@ -132,8 +191,7 @@ def _run(
                 if entry[0]:
                     continue
                 if kind == LEAF:
-                    del pending[edge]
-                    if entry[1] is not None:
+                    if entry[1] is not None or edge._hooks is not None:
                         leaves.append((edge, entry))
                 elif following is None:
                     following = target
@@ -141,8 +199,11 @@ def _run(
                     heappush(ready, (-target._seq, target))
             edges = grads = g = passed = None  # type: ignore[assignment]
             if leaves:
+                if watcher is not None:
+                    watcher.reached(leaves)
                 # Only now, when the entry's is the only name of the gradient: a leaf may then keep it without a copy.
                 for leaf, entry in leaves:
+                    del pending[leaf]
                     _reach_leaf(leaf, entry, captures, create_graph)
                 leaves.clear()
             # Most often one node became ready and no other waits: it needs no heap.
@@ -159,9 +220,13 @@ def _run(
             if not plain or node._hooks is not None or node.multiple:
                 last = captures is not None and not any(_key(e) in pending for e in edges)
                 g = _before(node, g, captures, create_graph, last)
+                if watcher is not None and g is not None:
+                    watcher.before(node)
             if g is None:
                 # What waits for this node goes without.
                 grads = (None,) * len(edges)
+                if node._hooks is not None and node._hooks.post and not last:
+                    grads = _after(node, grads, None, create_graph)
                 continue
             if xp is not scope:
                 if scope is not None:
@@ -176,8 +241,12 @@ def _run(
                     grads = _after(node, grads, g, create_graph)
                 if not keep_graph and plan.saves_tensors:
                     node._saved = None
+                if not plain:
+                    if watcher is not None:
+                        watcher.after(node, grads, g)
+                    break
                 # Along a chain there is nothing to sort or to sum: go on with the next node at once.
-                if not plain or ready or not edges:
+                if ready or not edges:
                     break
                 edge, passed = edges[0], grads[0]
                 if (
@@ -198,7 +267,13 @@ def _run(
                 del pending[edge]
                 node, edges, g = edge, edge._next, passed
                 grads = passed = None
+    except Exception as error:
+        if watcher is not None:
+            watcher.failed(error, leaf if edges is None and leaves else node)
+        raise
     finally:
+        if watcher is not None:
+            watcher.close()
         if scope is not None:
             scope.device.leave(token)
 
@@ -209,7 +284,7 @@ def _position(edges: Sequence[Any], edge: Any) -> int:
 
 
 def _project_tensor(g: Any, edge: Any, node: Any, edges: Sequence[Any]) -> Any:
-    shape, dtype = (edge.shape, edge.dtype) if edge._seq == LEAF else (edge._shape, edge._dtype)
+    shape, dtype = (edge.shape, _leaf_dtype(edge, g)) if edge._seq == LEAF else (edge._shape, edge._dtype)
     return project(g, shape, dtype, _tensors(edge_namespace(edge)), node, _position(edges, edge))
 
 
@@ -240,6 +315,18 @@ def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, i
             g = xp.real(g)
         g = xp.astype(g, want)
     return g
+
+
+def _leaf_dtype(leaf: Any, g: Any, entry: list[Any] | None = None) -> Any:
+    """The dtype in which a leaf takes a gradient: its own, if its ``grad_dtype`` was not set."""
+    hooks = leaf._hooks
+    if hooks is None or hooks.grad_dtype is OWN_DTYPE:
+        return leaf._data.dtype
+    if hooks.grad_dtype is not None:
+        return hooks.grad_dtype
+    if entry is not None:
+        entry[2] = False  # a sum of several dtypes is promoted, which cannot be done in place
+    return g.dtype
 
 
 def edge_namespace(edge: Any) -> Any:
@@ -315,10 +402,9 @@ def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, creat
     """
     grads = (g or [None] * len(node._shape)) if node.multiple else [g]
     hooks = node._hooks
-    if hooks is not None:
+    if hooks is not None and (hooks.tensor or hooks.retain):
         for nr, value in enumerate(grads):
-            if value is not None:
-                grads[nr] = _tensor_hooks(hooks, nr, value, node._xp.device, create_graph)
+            grads[nr] = _tensor_hooks(hooks, nr, value, node._xp.device, create_graph)
     for capture in captures.get(node, ()) if captures is not None else ():
         nr = capture.edge.nr if capture.edge._seq == SLOT else 0
         capture.grad = grads[nr]
@@ -329,13 +415,19 @@ def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, creat
             grads = _pre_hooks(hooks.pre, grads, node, create_graph)
         else:
             grads[node.only : node.only + 1] = _pre_hooks(hooks.pre, [grads[node.only]], node, create_graph)
-    if all(value is None for value in grads):
+    if all(value is None for value in grads) and not node._takes_undefined:
         return None
     if not node.multiple:
         return grads[0]
     if node.only is not None:
         return grads[node.only]
-    # A node that was used in part gets zeros for the rest.
+    return _filled(node, grads, create_graph)
+
+
+def _filled(node: Node, grads: list[Any], create_graph: bool) -> list[Any]:
+    """A node that was used in part gets zeros for the rest, unless it sees to that itself."""
+    if node._takes_undefined:
+        return grads
     xp = _tensors(node._xp) if create_graph else node._xp
     return [
         xp.zeros(shape, dtype=node._xp.np_dtype(dtype)) if value is None else value
@@ -352,6 +444,9 @@ def _reach_leaf(leaf: Tensor, entry: list[Any], captures: dict[Any, list[Capture
             accumulate(leaf, g)
         return
     if hooks is not None:
+        if hooks.grad_dtype is not OWN_DTYPE and hooks.grad_dtype is not None and entry[1] is not None:
+            xp = leaf._device.xp
+            entry[1] = project(entry[1], entry[1].shape, hooks.grad_dtype, _tensors(xp) if create_graph else xp)
         entry[1] = _tensor_hooks(hooks, 0, entry[1], leaf._device, create_graph)
     if captures is not None:
         for capture in captures[leaf]:
@@ -361,15 +456,52 @@ def _reach_leaf(leaf: Tensor, entry: list[Any], captures: dict[Any, list[Capture
     g, entry[1] = entry[1], None
     if hooks.pre:
         (g,) = _pre_hooks(hooks.pre, [g], leaf, create_graph)
-        if g is None:
-            return
-    with _accumulating:
-        accumulate(leaf, g)
-    for hook in list(hooks.accumulated.values()):
-        if hook(leaf) is not None:
-            raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+    with hooks.lock:
+        if g is not None:
+            with _accumulating:
+                accumulate(leaf, g)
+        for hook in list(hooks.accumulated.values()):
+            if hook(leaf) is not None:
+                raise RuntimeError("Tensor post accumulate grad hooks should return None.")
     for hook in list(hooks.post.values()):
-        hook((), _wrap_all([g], leaf._device, create_graph))
+        result = hook((), _wrap_all([g], leaf._device, create_graph))
+        if result is not None:
+            _checked_tuple(result, (), hook)
+
+
+def call_node(node: Node, grads: Sequence[Any]) -> Any:
+    """Run one node by itself on tensors, without its hooks; see :meth:`gradcore.graph.Node.__call__`."""
+    expected = node._input_metadata
+    if len(grads) != len(expected):
+        raise TypeError(
+            f"expected {len(expected)} arguments, got {len(grads)} instead: {node.name()} takes one gradient for each of "
+            "its outputs"
+        )
+    for i, (g, output) in enumerate(zip(grads, expected, strict=True)):
+        if g is None:
+            continue
+        if not isinstance(g, RUNTIME["Tensor"]):
+            raise TypeError(f"argument {i} is not a Variable: {node.name()} takes tensors or None, not {type(g).__name__}")
+        if g.shape != output.shape or g.device != output.device:
+            raise RuntimeError(
+                f"{node.name()} expects a gradient of shape {list(output.shape)} on {output.device} as argument {i}, but "
+                f"got {list(g.shape)} on {g.device}"
+            )
+    if isinstance(node, AccumulateGrad):
+        if grads[0] is not None:
+            with hooks_of(node.variable).lock, _accumulating:
+                accumulate(node.variable, grads[0] if current_mode().grad else grads[0]._data)
+        return ()
+    given: Any = list(grads) if node.multiple and node.only is None else grads[0]
+    if all(g is None for g in grads) and not node._takes_undefined:
+        results: list[Any] = [None] * len(node._next)
+    else:
+        if isinstance(given, list):
+            given = _filled(node, given, True)
+        results = list(_in_their_spaces(node._plan.graph(node, node._xp, given), node, True))
+    shown = shown_inputs(node)
+    results = results if shown is None else [results[i] for i in shown]
+    return results[0] if len(results) == 1 else tuple(results)
 
 
 def accumulate(leaf: Tensor, g: Any) -> None:
@@ -407,7 +539,7 @@ def accumulate(leaf: Tensor, g: Any) -> None:
 
 def _own_copy(leaf: Tensor, g: Tensor) -> Tensor:
     """A recorded copy of a gradient tensor, since others may hold the tensor itself."""
-    return RUNTIME["clone"](g)  # type: ignore[no-any-return]
+    return RUNTIME["recorded_copy"](g)  # type: ignore[no-any-return]
 
 
 def _tensors(xp: Any) -> Any:
@@ -423,16 +555,19 @@ def _tensor_hooks(hooks: Hooks, nr: int, g: Any, where: Any, create_graph: bool)
     retained = hooks.retain.get(nr)
     if registered is None and retained is None:
         return g
-    value = g if create_graph else RUNTIME["wrap"](_array(g, where), where)
+    value = g if create_graph or g is None else RUNTIME["wrap"](_array(g, where), where)
     for hook in list(registered.values()) if registered is not None else ():
         result = hook(value)
         if result is not None:
             _check_replacement(result, value, hook)
             value = result
+    if value is None:
+        return None
     tensor = retained() if retained is not None else None
     if tensor is not None:
         kept = RUNTIME["clone"](value)
-        tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+        with _accumulating:
+            tensor._grad = kept if tensor._grad is None else tensor._grad + kept
     return value if create_graph else value._data
 
 
@@ -440,10 +575,15 @@ def _array(g: Any, where: Any) -> Array:
     return g if g.__class__ is where.array_class else where.xp.asarray(g)
 
 
-def _check_replacement(result: Any, value: Tensor, hook: Any) -> None:
+def _check_replacement(result: Any, value: Tensor | None, hook: Any) -> None:
     name = getattr(hook, "__name__", type(hook).__name__)
     if not isinstance(result, RUNTIME["Tensor"]):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}' (hook {name!r})")
+    if value is None:
+        raise RuntimeError(
+            f"can't replace a None gradient with a non-None value (hook {name!r}): no gradient has come here, so there is "
+            "nothing to replace; return None"
+        )
     if result.dtype != value.dtype:
         raise RuntimeError(
             f"hook '{name}' has changed the type of value (was {dtypes.dtype_name(value.dtype)}, got "
@@ -472,13 +612,22 @@ def _after(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
     """Run a node's post-hooks; each may replace the gradients of the inputs."""
     assert node._hooks is not None
     where = node._xp.device
-    inputs = _wrap_all(_in_their_spaces(grads, node, create_graph), where, create_graph)
+    found = list(_in_their_spaces(grads, node, create_graph))
+    shown = shown_inputs(node)
+    inputs = _wrap_all(found if shown is None else [found[i] for i in shown], where, create_graph)
+    if g is None and node.multiple and node.only is None:
+        g = [None] * len(node._shape)
     outputs = _wrap_all(g if isinstance(g, list) else [g], where, create_graph)
     for hook in list(node._hooks.post.values()):
         result = hook(inputs, outputs)
         if result is not None:
             inputs = _checked_tuple(result, inputs, hook)
-    return inputs if create_graph else _unwrap_all(inputs)
+    results = inputs if create_graph else _unwrap_all(inputs)
+    if shown is None:
+        return results
+    for i, value in zip(shown, results, strict=True):
+        found[i] = value
+    return found
 
 
 def _in_their_spaces(grads: Iterable[Any], node: Node, create_graph: bool) -> Iterator[Any]:
@@ -489,7 +638,7 @@ def _in_their_spaces(grads: Iterable[Any], node: Node, create_graph: bool) -> It
         elif create_graph:
             yield _project_tensor(g, edge, node, node._next)
         else:
-            shape, dtype = (edge._data.shape, edge._data.dtype) if edge._seq == LEAF else (edge._shape, edge._dtype)
+            shape, dtype = (edge._data.shape, _leaf_dtype(edge, g)) if edge._seq == LEAF else (edge._shape, edge._dtype)
             yield project(g, shape, dtype, edge_namespace(edge), node)
 
 
@@ -511,4 +660,10 @@ def _checked_tuple(result: Any, values: tuple[Any, ...], hook: Any) -> tuple[Any
         raise RuntimeError(
             f"hook '{name}' has returned an incorrect number of values (got {len(result)}, but expected {len(values)})"
         )
+    for new, old in zip(result, values, strict=True):
+        if new is not None and new is not old:
+            _check_replacement(new, old, hook)
     return result
+
+
+bind(call_node=call_node)

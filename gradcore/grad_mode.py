@@ -1,4 +1,4 @@
-"""What recording does right now: ``no_grad``, ``enable_grad``, ``set_grad_enabled``.
+"""What recording does right now: ``no_grad``, ``enable_grad``, ``set_grad_enabled``, ``inference_mode``.
 
 The whole state is one immutable :class:`Mode` in one ContextVar, so it belongs to a thread, and to a task under
 asyncio. An operation compares it by identity with :data:`PLAIN`: whatever is not the plain mode takes the slower path,
@@ -13,7 +13,20 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, overload
 
-__all__ = ["PLAIN", "Mode", "current_mode", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "PLAIN",
+    "Mode",
+    "current_mode",
+    "enable_grad",
+    "enforce_grad_layout_policy",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "is_multithreading_enabled",
+    "no_grad",
+    "set_grad_enabled",
+    "set_multithreading_enabled",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +36,22 @@ class Mode(NamedTuple):
 
     grad: bool = True
     """Record operations on tensors that require grad."""
+    inference: bool | str = False
+    """Keep no account of versions and views; what is made here can never be recorded. ``ASKED``: ``enable_grad`` was
+    called inside; it is heard again when inference mode is left."""
+    level: Any = None
+    """The innermost function transform that runs (:class:`gradcore.transforms.level.Level`)."""
+    dual: Any = None
+    """The level of forward mode whose tangents operations carry along."""
+    saved_hooks: tuple[Any, ...] = ()
+    """Pairs of functions that pack and unpack what is saved for backward; the last one counts."""
+    saved_hooks_refused: str | None = None
+    """Why such functions may not be set now; ``None``: they may."""
+    anomaly: Any = None
+    """How to look for faults: where operations are called is recorded, gradients are checked for nan."""
 
+
+ASKED = "enable_grad"
 
 PLAIN = Mode()
 _NO_GRAD = Mode(grad=False)
@@ -46,12 +74,25 @@ def enter_grad(grad: bool) -> Any:
     outer = _mode.get()
     if outer is PLAIN:
         return _mode.set(PLAIN if grad else _NO_GRAD)
-    return enter_mode(outer._replace(grad=grad))
+    return enter_mode(_with_grad(outer, grad))
 
 
 def is_grad_enabled() -> bool:
     """Whether operations on tensors that require grad are recorded."""
-    return _mode.get().grad
+    mode = _mode.get()
+    return mode.grad or mode.inference == ASKED
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether inference mode is on."""
+    return bool(_mode.get().inference)
+
+
+def _with_grad(mode: Mode, grad: bool) -> Mode:
+    if mode.inference:
+        # Nothing is recorded there in any case.
+        return mode._replace(inference=ASKED if grad else True)
+    return mode._replace(grad=grad)
 
 
 class _ModeManager:
@@ -68,7 +109,11 @@ class _ModeManager:
         self.__dict__.setdefault("_tokens", []).append(enter_mode(self._mode(_mode.get())))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        leave_mode(self.__dict__["_tokens"].pop())
+        try:
+            leave_mode(self.__dict__["_tokens"].pop())
+        except ValueError:
+            # A generator that was entered elsewhere is closed here, as asyncio does at its end: the mode here never changed.
+            pass
 
     def __call__(self, function: F) -> F:
         return _decorate(self._clone, function)
@@ -92,14 +137,14 @@ class no_grad(_Undecided):  # noqa: N801 - torch's spelling
     """
 
     def _mode(self, outer: Mode) -> Mode:
-        return _NO_GRAD if outer is PLAIN else outer._replace(grad=False)
+        return _NO_GRAD if outer is PLAIN else _with_grad(outer, False)
 
 
 class enable_grad(_Undecided):  # noqa: N801 - torch's spelling
     """Operations inside are recorded, also within ``no_grad``. A context manager and a decorator."""
 
     def _mode(self, outer: Mode) -> Mode:
-        return outer._replace(grad=True)
+        return _with_grad(outer, True)
 
 
 class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
@@ -110,10 +155,10 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._tokens = [enter_mode(_mode.get()._replace(grad=bool(mode)))]
+        self._tokens = [enter_mode(_with_grad(_mode.get(), bool(mode)))]
 
     def _mode(self, outer: Mode) -> Mode:
-        return outer._replace(grad=self.mode)
+        return _with_grad(outer, bool(self.mode))
 
     def _clone(self) -> set_grad_enabled:
         clone = object.__new__(set_grad_enabled)
@@ -134,6 +179,84 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
 
     def __repr__(self) -> str:
         return f"gradcore.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
+
+
+class inference_mode(_ModeManager):  # noqa: N801 - torch's spelling
+    """Operations inside record nothing and keep no account for autograd: a stricter and leaner ``no_grad``.
+
+    A context manager and a decorator. Tensors that are made inside (:meth:`Tensor.is_inference`) have no count of writes:
+    they cannot be saved for a backward, and are written to in inference mode only; ``clone()`` outside gives a normal
+    tensor. Views of normal tensors are normal, and writes to these are counted.
+
+    Args:
+        mode: ``False`` leaves inference mode, and records again. A function is decorated.
+    """
+
+    @overload
+    def __new__(cls, mode: bool = True) -> inference_mode: ...
+    @overload
+    def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]  # a decorator without parentheses
+    def __new__(cls, mode: Any = True) -> Any:
+        return object.__new__(cls) if isinstance(mode, bool) else cls()(mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = mode
+
+    def _mode(self, outer: Mode) -> Mode:
+        return outer._replace(grad=not self.mode, inference=self.mode, dual=None if self.mode else outer.dual)
+
+    def _clone(self) -> inference_mode:
+        return inference_mode(self.mode)
+
+
+class _Accepted(_ModeManager):
+    """A switch of PyTorch's engine that changes nothing here; what it was set to can be asked."""
+
+    _state: ContextVar[bool]
+
+    def __init__(self, mode: bool) -> None:
+        self.prev = self._state.get()
+        self.mode = mode
+        self._state.set(bool(mode))
+
+    def __enter__(self) -> None:
+        """The constructor has switched, for use as a function."""
+
+    def __exit__(self, *exc: object) -> None:
+        self._state.set(self.prev)
+
+    def _clone(self) -> _Accepted:
+        return type(self)(self.mode)
+
+    def __call__(self, function: F) -> F:
+        self._state.set(self.prev)
+        return super().__call__(function)
+
+
+class set_multithreading_enabled(_Accepted):  # noqa: N801 - torch's spelling
+    """Accepted for programs written for PyTorch: a backward runs in the thread that calls it, in any case.
+
+    A function, a context manager and a decorator.
+    """
+
+    _state = ContextVar("gradcore_multithreading", default=True)
+
+
+def is_multithreading_enabled() -> bool:
+    """What :func:`set_multithreading_enabled` was told last in this thread."""
+    return set_multithreading_enabled._state.get()
+
+
+class enforce_grad_layout_policy(_Accepted):  # noqa: N801 - torch's spelling
+    """Accepted for programs written for PyTorch: gradients of leaves always have the memory layout of their leaf.
+
+    A function, a context manager and a decorator. PyTorch lets a gradient keep its own layout under ``False``.
+    """
+
+    _state = ContextVar("gradcore_grad_layout", default=True)
+
+    def __init__(self, enable: bool = True) -> None:
+        super().__init__(enable)
 
 
 def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:

@@ -33,6 +33,7 @@ from gradcore.ops import (
 )
 from gradcore.ops import addmm as addmm_ops
 from gradcore.ops import matmul as matmul_ops
+from gradcore.ops import scatter_reduce as scatter_reduce_ops
 from gradcore.ops import shape as shape_ops
 
 __all__ = ["Operations"]
@@ -261,7 +262,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     logaddexp = elementwise.logaddexp
     logaddexp2 = elementwise.logaddexp2
     abs = elementwise.abs
-    abs_ = elementwise.abs.inplace
+    abs_ = elementwise.abs_
     acos = elementwise.acos
     acos_ = elementwise.acos.inplace
     acosh = elementwise.acosh
@@ -321,7 +322,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     trunc = elementwise.trunc
     trunc_ = elementwise.trunc.inplace
     absolute = elementwise.abs
-    absolute_ = elementwise.abs.inplace
+    absolute_ = elementwise.abs_
     fix = elementwise.trunc
     fix_ = elementwise.trunc.inplace
     arccos = elementwise.acos
@@ -361,11 +362,19 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     put = gathering.put
     put_ = gathering.put_
 
+    # ops/scatter_reduce.py
+    scatter_reduce = scatter_reduce_ops.scatter_reduce
+    scatter_reduce_ = scatter_reduce_ops.scatter_reduce_
+    index_reduce = scatter_reduce_ops.index_reduce
+    index_reduce_ = scatter_reduce_ops.index_reduce_
+
     # ops/indexing.py
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
     select = indexing.select
     narrow = indexing.narrow
+    select_scatter = indexing.select_scatter
+    slice_scatter = indexing.slice_scatter
     index_put = indexing.index_put
     index_put_ = indexing.index_put_
 
@@ -442,6 +451,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     triu = rearranging.triu
     triu_ = rearranging.triu.inplace
     diagonal = rearranging.diagonal
+    diagonal_scatter = rearranging.diagonal_scatter
     diag = rearranging.diag
     diag_embed = rearranging.diag_embed
     diagflat = rearranging.diagflat
@@ -489,6 +499,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     H = property(shape_ops.conjugate_transpose)
     mH = property(shape_ops.batch_adjoint)
     adjoint = shape_ops.adjoint
+    as_strided = shape_ops.as_strided
     unsqueeze = shape_ops.unsqueeze
     squeeze = shape_ops.squeeze
 
@@ -499,6 +510,9 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     swapdims_ = shape_in_place.swapdims_
     unsqueeze_ = shape_in_place.unsqueeze_
     squeeze_ = shape_in_place.squeeze_
+    set_ = shape_in_place.set_
+    resize_ = shape_in_place.resize_
+    resize_as_ = shape_in_place.resize_as_
 
     # ops/softmax.py
     log_softmax = softmax.log_softmax

@@ -11,9 +11,9 @@ from typing import Any
 from gradcore import dtypes
 from gradcore.op import STANDARD, bind, wrap
 
-__all__ = ["TensorNamespace", "tensor_namespace"]
+__all__ = ["CREATION", "TensorNamespace", "constant", "on_tensors", "tensor_namespace"]
 
-_CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 
 
 class TensorNamespace:
@@ -22,20 +22,14 @@ class TensorNamespace:
     def __init__(self, xp: Any) -> None:
         self.device = xp.device
         self.raw = xp
-        for name in _CREATION:
-            setattr(self, name, _on_tensors(getattr(xp, name), xp.device))
+        for name in CREATION:
+            setattr(self, name, on_tensors(getattr(xp, name), xp.device))
 
     def __getattr__(self, name: str) -> Any:
         # Found once, then an ordinary attribute.
         found = STANDARD.get(name)
         if found is None:
-            raw = getattr(self.raw, name)
-            if callable(raw) and not isinstance(raw, type):
-                raise NotImplementedError(
-                    f"a derivative rule calls xp.{name}, which no operation offers on tensors: derivatives of second "
-                    "order through this rule are not possible yet"
-                )
-            found = raw
+            found = constant(self.raw, name)
         setattr(self, name, found)
         return found
 
@@ -67,13 +61,32 @@ _namespaces: dict[int, TensorNamespace] = {}
 
 def tensor_namespace(xp: Any) -> TensorNamespace:
     """The namespace of tensors for a backend's namespace."""
+    if xp.device.level is not None:
+        return TensorNamespace(xp)  # that of a function transform, which does not last
     found = _namespaces.get(id(xp))
     if found is None:
         found = _namespaces.setdefault(id(xp), TensorNamespace(xp))
     return found
 
 
-def _on_tensors(create: Any, where: Any) -> Any:
+def constant(xp: Any, name: str) -> Any:
+    """What is no function in a namespace: a dtype, a number.
+
+    Raises:
+        NotImplementedError: it is a function, and so none that works on tensors.
+    """
+    found = getattr(xp, name)
+    if callable(found) and not isinstance(found, type):
+        raise NotImplementedError(
+            f"a derivative rule calls xp.{name}, which no operation offers on tensors: derivatives of second order through "
+            "this rule are not possible yet"
+        )
+    return found
+
+
+def on_tensors(create: Any, where: Any) -> Any:
+    """A creation function of arrays as one of tensors on a device."""
+
     def made(*args: Any, **kwargs: Any) -> Any:
         return wrap(create(*args, **kwargs), where)
 

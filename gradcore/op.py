@@ -31,12 +31,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
-from gradcore import codegen
+from gradcore import codegen, diagnosis
 from gradcore.grad_mode import current_mode
-from gradcore.graph import Node, node_class
+from gradcore.graph import NO_VERSIONS, Node, node_class
 from gradcore.operands import Call, is_operand, is_tensor, prepare, refuse_shapes, wrap
 from gradcore.runtime import RUNTIME, bind
 
@@ -81,6 +81,12 @@ class OpFunction(Protocol):
     def vjp(self, *operands: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Attach the rule for the gradient of some operands; for several with ``needs``, it gives a tuple."""
 
+    def jvp(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the rule of forward mode: the tangents of the outputs, where the general ways would be slow."""
+
+    def vmap(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach the rule that runs the operation on a batch, which is the first dimension of its operands."""
+
     def into(self, function: Callable[..., None]) -> Callable[..., None]:
         """Attach what the in-place twin runs instead of the forward function: it writes into the first operand."""
 
@@ -97,6 +103,7 @@ def op(
     d: Callable[..., Any] | dict[str, Callable[..., Any]] | None = None,
     linear: bool = False,
     multilinear: bool = False,
+    elementwise: bool | None = None,
     scoped: bool = True,
     standard: str | Sequence[str] = (),
     samples: Callable[..., Iterable[Any]] | None = None,
@@ -115,6 +122,8 @@ def op(
         d: derivative of an elementwise operation; the factor by which the gradient is multiplied (conjugated). A dict
             by operand where there are several.
         linear, multilinear: the operation is linear in all operands together, or in each of them.
+        elementwise: each element of the result depends on the elements at its place alone, after broadcasting: so a
+            batch needs no rule. Default: whether ``d`` is given.
         scoped: ``False`` if nothing is computed, so that no device scope is needed.
         standard: the name of this operation in the Array API (or in :class:`gradcore.backend.Namespace`), if its
             operands and parameters are the same there; rules that call ``xp.<name>`` then work on tensors, too.
@@ -131,12 +140,14 @@ def op(
         made.nondifferentiable = frozenset(nondifferentiable)
         made.differentiable = differentiable
         made.linear, made.multilinear = linear, multilinear
+        made.elementwise = (d is not None) if elementwise is None else elementwise
         made.scoped = scoped and not view
         made.samples = samples
         smooth = [nr for nr, name in enumerate(made.outputs) if name not in made.nondifferentiable]
         made.node_class = node_class(node, made.multiple, smooth[0] if len(smooth) == 1 else None, made.savable())
         for operand, factor in (d if isinstance(d, dict) else {made.operands[0]: d} if d is not None else {}).items():
             made.attach((operand,), _elementwise_rule(factor))
+            made.factors[operand] = OnNames(factor)
         if made.name in OPS:
             raise TypeError(f"two operations are called {made.name!r}")
         OPS[made.name] = made
@@ -185,6 +196,7 @@ class Op:
     differentiable: bool
     linear: bool
     multilinear: bool
+    elementwise: bool
     scoped: bool
     samples: Callable[..., Iterable[Any]] | None
     node_class: type[Node]
@@ -192,11 +204,21 @@ class Op:
     into: Callable[..., None] | None = None
     """Writes the result into the first operand, where that touches less of it than the forward function computes."""
 
+    shares: Literal["whole", "none", "any"] = "whole"
+    """How an operand of the in-place twin may share memory with what is written to: be the very elements, not at all (where
+    elements are written out of turn), or in any way (where the operand is read before)."""
+
+    jvp: OnNames | None = None
+    """The rule of forward mode, where one was attached."""
+    vmap: OnNames | None = None
+    """The rule for a batch, where one was attached."""
+
     def __init__(self, forward: Callable[..., Any], node: str) -> None:
         self.name = forward.__name__
         self.forward = forward
         self.node = node
         self.rules: dict[str, Rule] = {}
+        self.factors: dict[str, OnNames] = {}
         self.plans: dict[tuple[Any, ...], codegen.Plan] = {}
         self._read_signature(forward)
 
@@ -227,6 +249,12 @@ class Op:
         """What users call the operation, for messages: ``index_add``, if the node is ``IndexAddBackward0``."""
         stem = re.sub(r"Backwards?\d*$", "", self.node)
         return self.name if stem == self.node else re.sub(r"(?<!^)(?=[A-Z])", "_", stem).lower()
+
+    @functools.cached_property
+    def node_class_of_two(self) -> type[Node]:
+        """The class of the node of a comparison written in place; PyTorch numbers those with tensors and with numbers."""
+        name = self.node_class.__name__
+        return node_class(name.removesuffix("0") + "1") if name.endswith("0") else self.node_class
 
     def operand(self, i: int) -> str:
         """The name of the operand at place ``i``."""
@@ -302,14 +330,31 @@ class Op:
             self.into = writes
             return writes
 
-        function.vjp, function.into = vjp, into
+        def jvp(rule: Callable[..., Any]) -> Callable[..., Any]:
+            self.jvp = OnNames(rule)
+            return rule
+
+        def vmap(rule: Callable[..., Any]) -> Callable[..., Any]:
+            self.vmap = OnNames(rule)
+            return rule
+
+        function.vjp, function.jvp, function.vmap, function.into = vjp, jvp, vmap, into
         self.function = function
         return self.function
 
     # The general path: any operands, any mode.
 
     def apply(self, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
-        """Run the operation on operands of any kind: numbers, arrays, several dtypes, 0-d cpu tensors."""
+        """Run the operation in any mode, on operands of any kind: numbers, arrays, several dtypes, 0-d cpu tensors."""
+        mode = current_mode()
+        if mode.level is not None:
+            return mode.level.apply(self, operands, params, mode)
+        if mode.dual is not None:
+            return RUNTIME["apply_dual"](self, operands, params, mode)
+        return self.run(operands, params)
+
+    def run(self, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Any:
+        """Run the operation on operands of the level at which we are."""
         call = self.prepare(operands)
         raws = self.compute(call, params)
         return self.finish(call, raws, params)
@@ -327,6 +372,8 @@ class Op:
     def compute(self, call: Call, params: tuple[Any, ...]) -> Any:
         """The raw result: one array, or a tuple where the operation has several outputs."""
         where = call.device
+        if where.level is not None:
+            return where.level.compute(self, call, params)
         array_class: Any = where.array_class
         size = max([x.size for x in call.raws if x.__class__ is array_class], default=0)
         call.xp = xp = where.xp if size < where.large_from else where.large
@@ -358,16 +405,43 @@ class Op:
         """Tensors of the raw result, recorded if the mode and the operands ask for it."""
         out = tuple(wrap(r, call.device) for r in raws) if self.multiple else wrap(raws, call.device)
         mode = current_mode()
+        if mode.anomaly is not None:
+            diagnosis.note_operands(call.operands, out)
+        if mode.inference and not self.view:
+            for o in out if isinstance(out, tuple) else (out,):
+                o._cell = NO_VERSIONS
         if mode.grad and self.differentiable:
-            self.record(call, out, raws, params)
+            node = self.record(call, out, raws, params)
+            if mode.saved_hooks and node is not None:
+                node._plan.pack_results(node, out, mode.saved_hooks[-1])
         if self.view:
             attach = RUNTIME["attach_view"]
             for nr, o in enumerate(out) if isinstance(out, tuple) else ((None, out),):
                 attach(o, call.operands[0], self, params, nr, mode.grad)
+        if mode.anomaly is not None:
+            diagnosis.note_results(self, call, out, mode.grad)
         return out
 
-    def record(self, call: Call, out: Any, raws: Any, params: tuple[Any, ...]) -> None:
+    def record(self, call: Call, out: Any, raws: Any, params: tuple[Any, ...]) -> Node | None:
         """Make the node of a call, if any of its operands requires grad."""
+        plan = self.plan_of(call)
+        if plan is None:
+            return None
+        mode = current_mode()
+        if mode.saved_hooks:
+            plan = plan.packed
+        named = call.operands if self.variadic else call.operands[: len(self.operands)]
+        extra = () if call.cast is None else (call.cast,)
+        operands = (call.operands,) if self.variadic else named
+        if self.listed is not None and not self.variadic:
+            operands = (*named, call.operands[len(named) :])
+        made: Node = plan.record(out, raws, call.xp, *operands, *params, *extra)
+        if mode.anomaly is not None:
+            diagnosis.note_recorded(made, self, call, out, raws, mode)
+        return made
+
+    def plan_of(self, call: Call) -> codegen.Plan | None:
+        """How to record a call; ``None`` if none of its operands requires grad."""
         mask = present = 0
         named = call.operands if self.variadic else call.operands[: len(self.operands)]
         for i, x in enumerate(named):
@@ -375,13 +449,21 @@ class Op:
                 present |= 1 << i
                 if x._req:
                     mask |= 1 << i
-        if mask:
-            plan = self.plan(mask, present, call.cast is not None)
-            extra = () if call.cast is None else (call.cast,)
-            operands = (call.operands,) if self.variadic else named
-            if self.listed is not None and not self.variadic:
-                operands = (*named, call.operands[len(named) :])
-            plan.record(out, raws, call.xp, *operands, *params, *extra)
+        return self.plan(mask, present, call.cast is not None) if mask else None
+
+
+class OnNames:
+    """A function that is called with those of some named values that its parameters name."""
+
+    __slots__ = ("function", "names")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        code = function.__code__
+        self.names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        return self.function(**{name: values[name] for name in self.names})
 
 
 class Rule:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradcore.op import Op
     from gradcore.tensor import Tensor
 
-__all__ = ["Call", "is_operand", "is_tensor", "prepare", "refuse_shapes", "wrap"]
+__all__ = ["Call", "compute_dtype", "is_operand", "is_tensor", "prepare", "refuse_shapes", "wrap"]
 
 _NUMBERS = (bool, int, float, complex)
 
@@ -73,7 +73,7 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
                 RUNTIME["sync"](x)
             if x._device is not where:
                 given[i] = RUNTIME["move"](x, where)
-    compute = _compute_dtype(op, given)
+    compute = compute_dtype(op, given)
     if compute is None:
         return Call(where, tuple(given), tuple(x._data if is_tensor(x) else x for x in given), None)
     raws = [_raw(op, i, x, where, compute) for i, x in enumerate(given)]
@@ -145,7 +145,7 @@ def _common_device(name: str, tensors: Sequence[Any]) -> device:
     return next(iter(places), first)
 
 
-def _compute_dtype(op: Op, operands: Sequence[Any]) -> dtypes.DType | None:
+def compute_dtype(op: Op, operands: Sequence[Any]) -> dtypes.DType | None:
     """The dtype that operands are brought to before the forward function; ``None``: each keeps its own."""
     if op.promote is None:
         return None

@@ -6,8 +6,9 @@ NumPy's PCG64DXSM makes the numbers on the host for every device whose backend o
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,6 +131,36 @@ def default_generator(where: Any = None) -> Generator:
     return found
 
 
+def snapshot() -> dict[Generator, Any]:
+    """The states of all generators that are used where none is given, for :func:`replay`.
+
+    Raises:
+        NotImplementedError: the library of a device does not tell its generator's state.
+    """
+    states: dict[Generator, Any] = {}
+    for g in list(_generators.values()):
+        if g._host is None:
+            raise NotImplementedError(f"the generator of {g.device} cannot tell its state")
+        states[g] = g._host.bit_generator.state
+    return states
+
+
+@contextlib.contextmanager
+def replay(states: dict[Generator, Any]) -> Iterator[None]:
+    """Draw the same numbers in this block as were drawn after ``states`` were taken; after it, go on as before it."""
+    outer = [(g, g._seed, g._host) for g in list(_generators.values())]
+    try:
+        for g, number, _ in outer:
+            bits = np.random.PCG64DXSM(number % 2**64)
+            if g in states:  # else it was made since, and had drawn nothing then
+                bits.state = states[g]
+            g._host = np.random.Generator(bits)
+        yield
+    finally:
+        for g, number, host in outer:
+            g._seed, g._host = number, host
+
+
 def manual_seed(seed: int) -> Generator:
     """Start the generators of all devices from ``seed``; returns the one of the default device."""
     global _program_seed
@@ -209,7 +240,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     if n < 0:
         raise RuntimeError(f"n must be non-negative, but got {n}")
     source, kind = _source(generator, dtypes.int64 if dtype is None else dtype, device)
-    return wrap(_cast(source, source._draw("permutation", int(n)), kind), source.device)
+    return _leaf(wrap(_cast(source, source._draw("permutation", int(n)), kind), source.device), False)
 
 
 def normal(

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcore import dtypes, printing
+from gradcore import dtypes, printing, watch
 from gradcore.device import device, resolve
-from gradcore.grad_mode import is_grad_enabled
-from gradcore.graph import LEAF, Node, RemovableHandle, hooks_of, node_of, output_nr
+from gradcore.grad_mode import is_grad_enabled, is_inference_mode_enabled
+from gradcore.graph import LEAF, NO_VERSIONS, OWN_DTYPE, Cut, Node, RemovableHandle, hooks_of, node_of, output_nr
 from gradcore.methods import Operations
 from gradcore.op import RUNTIME, bind
 from gradcore.size import Size
-from gradcore.view import bump, sync
+from gradcore.view import bump, replace_memory, requires_grad, sync
 
 if TYPE_CHECKING:
     import weakref
@@ -55,10 +55,10 @@ class Tensor(Operations):
     _hooks: Any = None
     """Hooks of a leaf; those of other tensors stand at their node."""
     _retains: bool = False
-    _detached_at: int | None = None
-    """The version at which ``detach_`` was called last."""
-    _reshaped: tuple[tuple[int, int], ...] = ()
-    """For each time that it was given another shape in place: its history before and after, by their numbers."""
+    _reshaped: tuple[Any, ...] = ()
+    """For each time that it was given another shape in place, the step back; ``None``: other memory, there is none."""
+    _tangent: Any = None
+    """The level of forward mode at which it has a tangent, and the tangent."""
     _accumulator: weakref.ref[Any] | None = None
     _seq: int = LEAF
     """A leaf is its own edge in the graph."""
@@ -95,7 +95,7 @@ class Tensor(Operations):
     @property
     def device(self) -> device:
         """Where the data lives and operations on it run."""
-        return self._device
+        return self._device.place
 
     @property
     def ndim(self) -> int:
@@ -166,10 +166,8 @@ class Tensor(Operations):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether operations on it are recorded. May be assigned on a leaf."""
-        if self._view is not None:
-            sync(self)
-        return self._req
+        """Whether operations on it are recorded. May be assigned on a leaf. A view requires grad if its base does."""
+        return self._req if self._view is None else requires_grad(self)
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -177,7 +175,7 @@ class Tensor(Operations):
             raise RuntimeError(  # noqa: TRY004 - PyTorch's class
                 f"requires_grad must be a bool, but got {type(flag).__name__}"
             )
-        if not self.is_leaf:
+        if not self._has_no_history():
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
@@ -187,7 +185,16 @@ class Tensor(Operations):
                 "only Tensors of floating point and complex dtype can require gradients, but this one has dtype "
                 f"{dtypes.dtype_name(self.dtype)}; convert it first, with .float()"
             )
+        if flag and self._cell is NO_VERSIONS and not is_inference_mode_enabled():
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed. Use a clone() of it, "
+                "which is a normal tensor"
+            )
+        if not flag and self._req and watch.watched():
+            watch.note_switched_off(self)
         self._req = flag
+        if self._edge is not None:  # a view that had no say of its own
+            self._edge = None
 
     @requires_grad.deleter
     def requires_grad(self) -> None:
@@ -204,7 +211,7 @@ class Tensor(Operations):
                 "only Tensors of floating point dtype can require gradients, but this one has dtype "
                 f"{dtypes.dtype_name(self.dtype)}; convert it first, with .float()"
             )
-        if not (requires_grad and self.requires_grad):
+        if not (requires_grad and not self._has_no_history()):
             self.requires_grad = bool(requires_grad)
         return self
 
@@ -212,15 +219,23 @@ class Tensor(Operations):
     def is_leaf(self) -> bool:
         """Whether no recorded operation made it. A leaf that requires grad gets a ``.grad`` in backward."""
         if self._view is not None:
-            sync(self)
-        return self._edge is None
+            sync(self, shown=True)
+        return self._has_no_history()
+
+    def _has_no_history(self) -> bool:
+        """Whether it is a leaf, as far as one can tell without renewing the history of a view."""
+        return self._edge is None or self._edge.__class__ is Cut
 
     @property
     def grad_fn(self) -> Node | None:
-        """The recorded operation that made it; ``None`` for a leaf."""
+        """The recorded operation that made it; ``None`` for a leaf.
+
+        Raises:
+            RuntimeError: the history of a view cannot be renewed after a write to what it shows.
+        """
         if self._view is not None:
-            sync(self)
-        return None if self._edge is None else node_of(self._edge)
+            sync(self, shown=True)
+        return None if self._edge is None or self._edge.__class__ is Cut else node_of(self._edge)
 
     @property
     def output_nr(self) -> int:
@@ -233,7 +248,7 @@ class Tensor(Operations):
 
         Only leaves get one, and tensors for which :meth:`retain_grad` was called.
         """
-        if self._grad is None and self._edge is not None and not self._retains:
+        if self._grad is None and self._edge is not None and not self._retains and self._edge.__class__ is not Cut:
             warnings.warn(
                 "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
                 f"won't be populated during autograd.backward(). It was made by {node_of(self._edge).name()}. If you "
@@ -255,10 +270,11 @@ class Tensor(Operations):
             )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
-        if value.dtype != self.dtype:
+        expected = self._grad_dtype()
+        if expected is not None and value.dtype != expected:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{dtypes.dtype_name(value.dtype)}' to a tensor with "
-                f"grad_dtype '{dtypes.dtype_name(self.dtype)}'. The gradient must match the tensor's dtype: cast it with "
+                f"grad_dtype '{dtypes.dtype_name(expected)}'. The gradient must match the tensor's grad_dtype: cast it with "
                 ".to(dtype)"
             )
         if value._device is not self._device:
@@ -278,6 +294,42 @@ class Tensor(Operations):
     def grad(self) -> None:
         self._grad = None
 
+    @property
+    def grad_dtype(self) -> dtypes.DType | None:
+        """The dtype in which a leaf's gradient is computed and kept: the leaf's own until it is set; ``None`` for any.
+
+        Raises:
+            RuntimeError: on a tensor that is not a leaf; set while there is a gradient of another dtype.
+        """
+        if not self.is_leaf:
+            raise RuntimeError(f"grad_dtype can only be accessed on leaf tensors. {self._made_by()}")
+        return self._grad_dtype()
+
+    @grad_dtype.setter
+    def grad_dtype(self, dtype: Any) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(f"grad_dtype can only be set on leaf tensors. {self._made_by()}")
+        if dtype is not None and not isinstance(dtype, np.dtype):
+            raise RuntimeError(f"grad_dtype must be a gradcore.dtype or None, but got {type(dtype).__name__}")
+        if dtype is not None and dtypes.category(dtype) < 2:
+            raise RuntimeError(
+                f"grad_dtype must be a floating point or complex dtype, but got {dtypes.dtype_name(dtype)}: gradients are "
+                "never integers"
+            )
+        if dtype is not None and self._grad is not None and self._grad.dtype != dtype:
+            raise RuntimeError(
+                f"Cannot set grad_dtype to '{dtypes.dtype_name(dtype)}' because there is already a gradient with dtype "
+                f"'{dtypes.dtype_name(self._grad.dtype)}'. Please clear the gradient (.grad = None) before changing grad_dtype"
+            )
+        hooks_of(self).grad_dtype = dtype
+
+    def _grad_dtype(self) -> dtypes.DType | None:
+        wanted = OWN_DTYPE if self._edge is not None or self._hooks is None else self._hooks.grad_dtype
+        return self.dtype if wanted is OWN_DTYPE else wanted
+
+    def _made_by(self) -> str:
+        return f"This one was made by {node_of(self._edge).name()}"
+
     def retain_grad(self) -> None:
         """Let a tensor that is not a leaf keep its gradient in ``.grad``, too.
 
@@ -286,7 +338,7 @@ class Tensor(Operations):
         """
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._edge is not None and not self._retains:
+        if not self.is_leaf and not self._retains:
             self._retains = True
             self._retain_on_edge()
 
@@ -308,7 +360,7 @@ class Tensor(Operations):
         """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        holder = self if self._edge is None else node_of(self._edge)
+        holder = self if self.is_leaf else node_of(self._edge)
         return hooks_of(holder).add_tensor_hook(output_nr(self._edge), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
@@ -319,7 +371,7 @@ class Tensor(Operations):
         """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        if self._edge is not None:
+        if not self.is_leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return hooks_of(self).add("accumulated", hook)
 
@@ -346,10 +398,17 @@ class Tensor(Operations):
 
     def detach(self) -> Tensor:
         """The same data outside the graph; it shares memory and the count of writes."""
+        if self._device.level is not None:
+            return self._device.level.detach(self)  # type: ignore[no-any-return]
+        looking = watch.watched()
+        if looking:
+            watch.watch_cell(self)
         out = wrap(self._data, self._device)
         if self._cell is None:
             self._cell = [0]
         out._cell = self._cell
+        if looking:
+            watch.note_made(out, "detach", (self,), "it leaves the history behind")
         return out
 
     def detach_(self) -> Tensor:
@@ -360,16 +419,22 @@ class Tensor(Operations):
         """
         if self._view is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        if watch.watched():
+            watch.note_made(self, "detach_", (self,), "it drops the history", cut=True)
         self._edge = None
         self._req = False
         self._retains = False
-        self._detached_at = self._version
         return self
 
     @property
     def data(self) -> Tensor:
         """The same data outside the graph, *without* the count of writes: gradcore cannot see what you write to it."""
-        return wrap(self._data, self._device)
+        out = wrap(self._data, self._device)
+        if self._cell is NO_VERSIONS:
+            out._cell = NO_VERSIONS
+        if watch.watched():
+            watch.note_made(out, ".data", (self,), "it leaves the history behind")
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -380,15 +445,24 @@ class Tensor(Operations):
                 "data set to a tensor that requires gradients must be floating point or complex dtype, but got "
                 f"{dtypes.dtype_name(value.dtype)}"
             )
-        self._data, self._device = value._data, value._device
+        replace_memory(self, value._data)
+        self._device = value._device
 
     @property
     def _version(self) -> int:
+        if self._cell is NO_VERSIONS:
+            raise RuntimeError(
+                "Inference tensors do not track version counter: this one was made in inference mode. A clone() of it does"
+            )
         return 0 if self._cell is None else self._cell[0]
 
     @property
     def _base(self) -> Tensor | None:
         return None if self._view is None else self._view.base
+
+    def is_inference(self) -> bool:
+        """Whether it was made in inference mode, or is a view of a tensor that was."""
+        return self._cell is NO_VERSIONS
 
     def _is_view(self) -> bool:
         return self._view is not None
@@ -405,11 +479,13 @@ class Tensor(Operations):
             raise RuntimeError(
                 f"a Tensor with {self.numel()} elements cannot be converted to Scalar (shape {list(self.shape)})"
             )
-        return self._device.backend.to_numpy(self._data).item()
+        if self._device.level is not None:
+            return self._device.level.element(self, "item")
+        return self._to_host("item()").item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers; a number for a 0-d tensor."""
-        return self._device.backend.to_numpy(self._data).tolist()
+        return self._to_host("tolist()").tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The data as a NumPy array that shares memory with this tensor.
@@ -422,7 +498,7 @@ class Tensor(Operations):
             TypeError: it is not on the cpu.
         """
         if force:
-            return self._device.backend.to_numpy(self._data)
+            return self._to_host("numpy()")
         if self.requires_grad and is_grad_enabled():
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead: NumPy records no "
@@ -433,6 +509,11 @@ class Tensor(Operations):
                 f"can't convert {self._device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
                 "memory first."
             )
+        return self._to_host("numpy()")
+
+    def _to_host(self, method: str) -> np.ndarray[Any, Any]:
+        if watch.watched():
+            watch.note_left(self, method)
         return self._device.backend.to_numpy(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
@@ -474,6 +555,8 @@ class Tensor(Operations):
                 f"Boolean value of Tensor with {'no' if self.numel() == 0 else 'more than one'} value"
                 f"{'s' if self.numel() == 0 else ''} is ambiguous: use .any() or .all()"
             )
+        if self._device.level is not None:
+            return bool(self._device.level.element(self, "bool"))
         return bool(self.item())
 
     def _only_element(self) -> Any:
@@ -518,16 +601,23 @@ class Tensor(Operations):
         return object.__format__(self, spec)
 
     def __repr__(self) -> str:
-        if self._view is not None:
-            sync(self)
+        if self._device.level is not None:
+            return self._device.level.describe(self)  # type: ignore[no-any-return]
         return printing.describe(
             self._data,
             fetch=self._device.backend.to_numpy,
             device=None if self._device.type == "cpu" else str(self._device),
-            grad_fn_name=None if self._edge is None else type(node_of(self._edge)).__name__,
-            requires_grad=self._req,
+            grad_fn_name=self._grad_fn_name(),
+            requires_grad=self.requires_grad,
             default_dtype=dtypes.get_default_dtype(),
         )
+
+    def _grad_fn_name(self) -> str | None:
+        try:
+            node = self.grad_fn
+        except RuntimeError:
+            return "Invalid"  # a view that cannot be renewed after a write
+        return None if node is None else type(node).__name__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
@@ -565,7 +655,7 @@ class Tensor(Operations):
 
 
 _NOT_COPIED = ("_data", "_device", "_cell", "_view", "_hooks", "_accumulator")
-_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_detached_at", "_reshaped")
+_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_reshaped")
 
 
 class _Elements(int):
@@ -602,6 +692,8 @@ def rebuild(node: Node, nr: int | None, raw: Array, cell: list[int]) -> Tensor:
     if nr is not None:
         out._edge = node if nr < 0 else Slot(node, nr, raw.shape, raw.dtype)
         out._req = True
+    if cell.__class__ is not list:
+        out._tangent = getattr(cell, "tangent", None)
     return out
 
 

@@ -5,26 +5,44 @@ that lead to it from the base (its *chain*), so that either can be rebuilt when 
 
 * After a write through a view, the base's history is a ``CopySlices`` node: the old history with the written region cut
   out, and the history of what was written there.
-* A view whose base has a new history gets its own anew, by following its chain from the base (``AsStridedBackward0``).
-  That happens in :func:`sync`, at the next use of the view.
+* A view of what was written to since gets its history anew, by following its chain from the base
+  (``AsStridedBackward0``). That happens in :func:`sync`, at the next use of the view.
+
+A view says that it requires grad as soon as its base does, also where it has no history to show for it: one made under
+``no_grad``, or before the base was made to require grad. No gradient passes there (:class:`gradcore.graph.Cut`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcore import dtypes
+from gradcore import diagnosis, dtypes, watch
 from gradcore.engine import project
 from gradcore.grad_mode import current_mode, enter_grad, leave_mode
-from gradcore.graph import Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
-from gradcore.op import RUNTIME, Op, bind
+from gradcore.graph import NO_VERSIONS, Cut, Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
+from gradcore.op import RUNTIME, Op, bind, is_tensor
+from gradcore.saved import announce_write
 
 if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.tensor import Tensor
 
-__all__ = ["View", "attach_view", "check_inplace", "forget", "reshape_in_place", "sync", "write_result"]
+__all__ = [
+    "View",
+    "attach_view",
+    "check_graph",
+    "check_inplace",
+    "cut_off",
+    "edge_of",
+    "forget",
+    "is_dense",
+    "replace_memory",
+    "requires_grad",
+    "reshape_in_place",
+    "sync",
+    "write_result",
+]
 
 Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 """One step from a tensor to its view: operation, parameters, shape before the step, number of the output."""
@@ -33,33 +51,49 @@ Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 class View:
     """How a tensor is a view of its base."""
 
-    __slots__ = ("base", "base_edge", "link", "made_in_no_grad", "multiple", "parent", "reshaped")
+    __slots__ = ("base", "function", "link", "made_in_no_grad", "multiple", "parent", "reshaped", "version")
 
-    def __init__(self, source: Tensor, link: Link, made_in_no_grad: bool) -> None:
+    def __init__(self, source: Tensor, link: Link, made_in_no_grad: str | None, version: int) -> None:
         parent: View | None = source._view
         # The view that this is a view of, and the step from there; a view of the base itself has no parent.
         self.parent = parent
         self.link = link
         self.base: Tensor = source if parent is None else parent.base
-        # The base's history that the view's own history was built on.
-        self.base_edge = self.base._edge
+        # The count of writes at which the view's own history was recorded.
+        self.version = version
         # How often the base had been given another shape in place: the steps start from the shape that it had then.
-        self.reshaped = len(self.base._reshaped)
+        self.reshaped = len(self.base._reshaped) if parent is None else parent.reshaped
         # The operation that made the view, where it made several at once.
         self.multiple: str | None = link[0].public_name if link[3] is not None else None
-        self.made_in_no_grad: bool = made_in_no_grad
+        # "no_grad" or "inference", if it was made in such a mode.
+        self.made_in_no_grad: str | None = made_in_no_grad
+        # The custom Function that returned the view.
+        self.function: str | None = None
         if parent is not None:
             self.multiple = self.multiple or parent.multiple
+            self.function = parent.function
             self.made_in_no_grad = made_in_no_grad or parent.made_in_no_grad
 
     @property
     def chain(self) -> tuple[Link, ...]:
-        """The steps that lead from the base to the view."""
+        """The steps that lead from the base, as it is now, to the view.
+
+        Raises:
+            RuntimeError: the base has other memory than when the view was made.
+        """
         links: list[Link] = []
         view: View | None = self
         while view is not None:
             links.append(view.link)
             view = view.parent
+        # Back to the shape that the base had when the view was made.
+        for undo in self.base._reshaped[self.reshaped :]:
+            if undo is None:
+                raise RuntimeError(
+                    "the base of a view was given other memory (by set_(), resize_() or .data) after the view was made, so "
+                    "the graph cannot follow writes to either. Make the view anew"
+                )
+            links.append(undo)
         return tuple(reversed(links))
 
 
@@ -69,63 +103,95 @@ def attach_view(out: Tensor, source: Tensor, op: Op, params: tuple[Any, ...], nr
     if cell is None:
         cell = source._cell = [0]
     out._cell = cell
-    out._view = View(source, (op, params, source._data.shape, nr), not grad)
+    if cell is NO_VERSIONS:
+        return  # nothing that is done to either is recorded
+    without = None if grad else "inference" if current_mode().inference else "no_grad"
+    out._view = View(source, (op, params, source._data.shape, nr), without, cell[0])
 
 
-def sync(view: Tensor) -> None:
-    """Give a view the history of its base, if the base was written to since the view's own was recorded."""
-    state = view._view
-    if state is None or state.base_edge is state.base._edge:
-        return
-    base = state.base
-    if base._edge is None and base._detached_at == base._version:
-        return  # detach_ on the base leaves its views as they were, until the next write
-    if not _steps_are_valid(state):
-        return  # its own history is as good as before
-    if state.made_in_no_grad:
-        if not current_mode().grad:
-            return
-        raise RuntimeError(
-            "A view was created in no_grad mode and its base or another view of its base has been modified inplace with "
-            "grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the write in "
-            "one mode, or detach() the view"
-        )
-    state.base_edge = base._edge
-    plan = _ChainPlan(state.chain)
-    raw = view._data
-    _set_history(view, new_node(_AS_STRIDED, plan, base._device.xp, (base._edge,), raw.shape, raw.dtype))
+def requires_grad(tensor: Tensor) -> bool:
+    """Whether operations on a tensor are recorded; a view requires grad as soon as its base does."""
+    view = tensor._view
+    if view is None:
+        return tensor._req
+    return view.base._req or (tensor._req and tensor._edge.__class__ is not Cut)
 
 
-def _steps_are_valid(state: View) -> bool:
-    """Whether the steps of a view start from the shape that its base has now.
+def edge_of(tensor: Tensor) -> Any:
+    """Where the gradient of a tensor goes, which is the tensor itself for a leaf.
 
     Raises:
-        RuntimeError: they do not, and the base was written to, so that the history of the view is out of date.
+        RuntimeError: as :func:`sync`.
     """
+    if tensor._view is not None:
+        sync(tensor, shown=True)
+    edge = tensor._edge
+    if edge is None:
+        return tensor
+    # No gradient can be asked for where the graph was cut: give an edge that nothing leads to.
+    return new_node(Cut, _CUT, edge._xp, (), edge._shape, edge._dtype) if edge.__class__ is Cut else edge
+
+
+def sync(view: Tensor, *, shown: bool = False) -> None:
+    """Give a view the history of its base, if what they share was written to since its own was recorded.
+
+    Args:
+        shown: somebody looks at the history, so it must be told that there is none.
+
+    Raises:
+        RuntimeError: the view cannot be renewed: it is one of several, or was made under ``no_grad``.
+    """
+    state = view._view
+    if state is None:
+        return
+    edge = view._edge
     base = state.base
-    if state.reshaped == len(base._reshaped):
-        return True
-    known = _number(state.base_edge)
-    for before, after in base._reshaped[state.reshaped :]:
-        known = after if known == before else -2
-    if known != _number(base._edge):
-        _refuse_steps()
-    return False
+    if edge is None or edge.__class__ is Cut:
+        if not base._req:
+            if edge is not None:
+                view._edge, view._req = None, False
+            return
+        if state.version == view._cell[0]:  # type: ignore[index]  # a view has one
+            if not view._req:
+                raw = view._data
+                view._edge, view._req = new_node(Cut, _CUT, base._device.xp, (), raw.shape, raw.dtype), True
+            return
+    elif state.version == view._cell[0]:  # type: ignore[index]
+        return
+    if not (shown or current_mode().grad):
+        return
+    if state.made_in_no_grad:
+        raise RuntimeError(
+            f"A view was created in {state.made_in_no_grad} mode and its base or another view of its base has been modified "
+            "inplace with grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the write in "
+            "one mode, or detach() the view"
+        )
+    if state.function is not None and state.multiple is None:
+        _refuse_function(state.function, "its base or another view of its base has been modified inplace")
+    if state.multiple is not None:
+        raise RuntimeError(
+            f"a view that {state.multiple} made was used after its base or another view of its base has been modified "
+            f"inplace. {state.multiple} returns multiple views, and the graph cannot follow a write past one of several; "
+            "make the view anew, or clone() it before the write"
+        )
+    state.version = view._cell[0]  # type: ignore[index]
+    plan = _ChainPlan(state.chain)
+    raw = view._data
+    edges = ((base if base._edge is None else base._edge) if base._req else None,)
+    last = state.link[0]
+    # PyTorch repeats the step where memory alone does not say what is to be done.
+    cls = last.node_class if last.node in ("ViewAsRealBackward0", "ViewAsComplexBackward0") else _AS_STRIDED
+    _set_history(view, new_node(cls, plan, base._device.xp, edges, raw.shape, raw.dtype))
 
 
-def _refuse_steps() -> None:
-    raise RuntimeError(
-        "the base of a view was given another shape in place (by t_(), unsqueeze_() or the like) after the view was made, "
-        "so the graph cannot follow writes to either. Make the view anew, or use the out-of-place form"
-    )
-
-
-def _number(edge: Any) -> int:
-    return -1 if edge is None else node_of(edge)._seq
-
-
-def reshape_in_place(op: Op, tensor: Tensor, params: tuple[Any, ...]) -> Tensor:
+def reshape_in_place(
+    op: Op, tensor: Tensor, params: tuple[Any, ...], undo: Callable[[Any], tuple[Op, tuple[Any, ...]] | None]
+) -> Tensor:
     """Turn a tensor into the view of itself that ``op`` makes.
+
+    Args:
+        undo: the operation, with its parameters, that leads back to a given shape, that of the tensor before; ``None`` if
+            there is none.
 
     Raises:
         RuntimeError: the tensor may not be written to (a leaf that requires grad).
@@ -139,16 +205,36 @@ def reshape_in_place(op: Op, tensor: Tensor, params: tuple[Any, ...]) -> Tensor:
         out = op.apply((before,), params)
     finally:
         leave_mode(token)
-    number = _number(tensor._edge)
+    shape = tensor._data.shape
     tensor._data = out._data
     if out._edge is not None and tensor._edge is not None:
         _set_history(tensor, out._edge)
+    bump(tensor)
     if tensor._view is None:
-        tensor._reshaped = (*tensor._reshaped, (number, _number(tensor._edge)))
+        back = undo(shape)
+        step = None if back is None else (*back, out._data.shape, None)
+        tensor._reshaped = (*tensor._reshaped, step)
     else:
         tensor._view = out._view
-    bump(tensor)
+        tensor._view.version = tensor._version
     return tensor
+
+
+def cut_off(tensor: Tensor, what: str, edges: Sequence[Any]) -> None:
+    """Record that a tensor was changed in a way through which no gradient can be computed: backward raises."""
+    if current_mode().grad and any(e is not None for e in edges):
+        raw = tensor._data
+        node = new_node(_NOT_IMPLEMENTED, _NotImplementedPlan(what), tensor._device.xp, tuple(edges), raw.shape, raw.dtype)
+        _set_history(tensor, node)
+        if tensor._view is not None:
+            tensor._view.version = tensor._version
+
+
+def replace_memory(tensor: Tensor, raw: Array) -> None:
+    """Let a tensor have other memory; views of it keep the memory that they have, and cannot follow it any more."""
+    tensor._data = raw
+    if tensor._view is None:
+        tensor._reshaped = (*tensor._reshaped, None)
 
 
 def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
@@ -158,15 +244,31 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
         RuntimeError: ``out`` may not be written to (a leaf that requires grad, an expanded tensor, a view that forbids
             it), or the result has another shape or a dtype of a higher kind. Nothing is written then.
     """
+    mode = current_mode()
+    if mode.level is not None:
+        return mode.level.write(op, out, operands, params, mode)  # type: ignore[no-any-return]
+    if mode.dual is not None:
+        return RUNTIME["write_dual"](op, out, operands, params, mode)  # type: ignore[no-any-return]
+    return write_here(op, out, operands, params)
+
+
+def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
+    """:func:`write_result` on tensors of the level at which we are."""
     check_inplace(out, op.public_name + "_", operands)
-    recorded = current_mode().grad and any(getattr(x, "_req", False) for x in operands)
-    # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version.
+    looking = watch.watched()
+    if looking:
+        diagnosis.note_operands(operands, out)
+    recorded = current_mode().grad and any(_requires_grad(x) for x in operands)
+    # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version. Where
+    # ``out`` comes again, it is another alias, of what the write changes: if a rule needs it, backward finds that out.
     before = alias(out) if recorded else out
-    call = op.prepare(tuple(before if x is out else x for x in operands) if recorded else operands)
+    others = [alias(out) if recorded and x is out else x for x in operands[1:]]
+    call = op.prepare((before, *others) if recorded else operands)
     if call.device is not out._device:
         raise RuntimeError(
             f"{op.public_name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
         )
+    _check_overlap(op, out, operands[1:])
     raw = None
     call.xp = out._device.xp
     if op.into is None:
@@ -176,25 +278,43 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
         # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
         stand_in = out._like(out._data)
         stand_in._cell = before._cell
+        hooks = current_mode().saved_hooks
+        if hooks and op.operands[0] in op.plan_of(call).layout.saved:  # type: ignore[union-attr]  # an operand requires grad
+            # Hooks get the copy that is made below otherwise.
+            before._data, before._cell = call.xp.copy_like(out._data, out._data), None
         op.record(call, stand_in, out._data, params)
         node = stand_in._edge
-        if op.operands[0] in node._plan.layout.saved:
+        if not hooks and op.operands[0] in node._plan.layout.saved:
             # The rule needs what the write destroys.
             before._data, before._cell = call.xp.copy_like(out._data, out._data), None
+        if hooks:
+            announce_write(out)  # again, for what was saved since
         _write(op, call, params, out, raw)
         node._plan.result_was_written(node)
+        if looking:
+            diagnosis.renew_prints(node)
         rebase(out, node)
+        if hooks:
+            node._plan.pack_results(node, out, hooks[-1])
     else:
         _write(op, call, params, out, raw)
-        forget(out, op.node_class)
+        forget(out, op.node_class if len(operands) < 2 or not is_tensor(operands[1]) else op.node_class_of_two, operands)
+    if looking:
+        diagnosis.note_write(op, out, operands)
     return out
 
 
-def forget(out: Tensor, cls: type[Node]) -> None:
-    """Record that a tensor was overwritten by what has no gradient; ``cls`` is the class of the node."""
-    if out._req and current_mode().grad:
+def forget(out: Tensor, cls: type[Node], operands: Sequence[Any] = ()) -> None:
+    """Record that a tensor was overwritten by what has no gradient, computed from ``operands`` (``out`` is the first).
+
+    ``cls`` is the class of the node.
+    """
+    if not current_mode().grad:
+        return
+    edges = tuple([(x if x._edge is None else x._edge) if x._req else None for x in operands[1:] if is_tensor(x)])
+    if out._req or any(e is not None for e in edges):
         raw = out._data
-        rebase(out, new_node(cls, _CONSTANT, out._device.xp, (out._edge,), raw.shape, raw.dtype))
+        rebase(out, new_node(cls, _CONSTANT, out._device.xp, (out._edge, *edges), raw.shape, raw.dtype))
 
 
 def _write(op: Op, call: Any, params: tuple[Any, ...], out: Tensor, raw: Any) -> None:
@@ -218,43 +338,113 @@ def alias(tensor: Tensor) -> Tensor:
 
 def check_inplace(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None:
     """Raise if ``tensor`` must not be written to, by an operation on ``operands``."""
-    if tensor._view is not None:
-        sync(tensor)
     if tensor._device.xp.self_overlaps(tensor._data):
         raise RuntimeError(
             f"unsupported operation: {what} writes to a tensor in which more than one element refers to a single memory "
             "location (an expanded tensor). Please clone() the tensor before the operation"
         )
-    if not current_mode().grad:
+    mode = current_mode()
+    if tensor._cell is NO_VERSIONS and not mode.inference:
+        raise RuntimeError(
+            f"Inplace update to inference tensor outside InferenceMode is not allowed ({what}). You can make a clone to get "
+            "a normal tensor before doing inplace update."
+        )
+    if mode.saved_hooks:
+        announce_write(tensor)
+    check_graph(tensor, what, operands)
+
+
+def check_graph(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None:
+    """Raise if the graph cannot follow a write to ``tensor`` by an operation on ``operands``.
+
+    A part of :func:`check_inplace`, for functions that look at their other arguments first.
+    """
+    mode = current_mode()
+    if mode.level is not tensor._device.level:
+        return  # the level of the tensor looks at it, when the write gets there
+    if not (mode.grad and (requires_grad(tensor) or any(_requires_grad(x) for x in operands))):
         return
     view = tensor._view
-    if view is None:
-        if tensor._req and tensor._edge is None:
+    if view is not None:
+        if view.made_in_no_grad:
             raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it inside "
-                "'with gradcore.no_grad():' to change the leaf itself, or the out-of-place form of the operation"
+                f"A view was created in {view.made_in_no_grad} mode, or is a view of a view that was, and is being modified "
+                f"inplace with grad mode enabled ({what}). Since this is ambiguous and error-prone, it is forbidden: make the view and "
+                "the write in one mode, or detach() the view"
             )
+        if view.function is not None and view.multiple is None:
+            _refuse_function(view.function, f"is being modified inplace ({what})")
+        if view.multiple is not None:
+            raise RuntimeError(
+                f"a view that {view.multiple} made is being modified inplace ({what}). {view.multiple} returns multiple "
+                "views, and the graph cannot follow a write through one of several; clone() it first"
+            )
+        if view.base._edge is None and requires_grad(tensor):
+            raise RuntimeError(
+                f"a view of a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it "
+                "inside 'with gradcore.no_grad():' to change the leaf itself, or clone() the leaf first"
+            )
+        sync(tensor)
+    if tensor._req and (tensor._edge is None or tensor._edge.__class__ is Cut):
+        raise RuntimeError(
+            f"a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it inside "
+            "'with gradcore.no_grad():' to change the leaf itself, or the out-of-place form of the operation"
+        )
+
+
+def _refuse_function(name: str, what: str) -> NoReturn:
+    raise RuntimeError(
+        f"Output of {name} is a view and {what}. This view was created inside a custom Function (or because an input was "
+        "returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with "
+        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the "
+        "output of the custom Function."
+    )
+
+
+def _requires_grad(operand: Any) -> bool:
+    return is_tensor(operand) and requires_grad(operand)
+
+
+def _check_overlap(op: Op, out: Tensor, operands: Sequence[Any]) -> None:
+    """Raise if what is written to shares memory with an operand such that the result is not defined.
+
+    An operand may be ``out`` itself, element by element, unless elements are written out of turn (at indices). Of two that
+    overlap in part, only those that lie in memory without gaps are found, as in PyTorch.
+    """
+    if op.shares == "any":
         return
-    if not (view.base._req or tensor._req or any(getattr(x, "_req", False) for x in operands)):
-        return
-    if view.reshaped != len(view.base._reshaped):
-        _refuse_steps()
-    if view.made_in_no_grad:
-        raise RuntimeError(
-            "A view was created in no_grad mode, or is a view of a view that was, and is being modified inplace with "
-            f"grad mode enabled ({what}). Since this is ambiguous and error-prone, it is forbidden: make the view and "
-            "the write in one mode, or detach() the view"
-        )
-    if (view.base._req and view.base._edge is None) or (tensor._req and tensor._edge is None):
-        raise RuntimeError(
-            f"a view of a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it "
-            "inside 'with gradcore.no_grad():' to change the leaf itself, or clone() the leaf first"
-        )
-    if view.multiple is not None:
-        raise RuntimeError(
-            f"a view that {view.multiple} made is being modified inplace ({what}). {view.multiple} returns multiple "
-            "views, and the graph cannot follow a write through one of several; clone() it first"
-        )
+    xp = out._device.xp
+    for x in operands:
+        if not is_tensor(x) or x._device is not out._device or not xp.may_overlap(out._data, x._data):
+            continue
+        if not (is_dense(xp, out._data) and is_dense(xp, x._data)):
+            continue
+        if op.shares == "none" or not _is_same_memory(xp, out._data, x._data):
+            raise RuntimeError(
+                f"unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                f"memory location ({op.public_name}_). Please clone() the tensor before performing the operation"
+            )
+
+
+def is_dense(xp: Any, raw: Array) -> bool:
+    """Whether an array covers a range of memory, each element once."""
+    expected = 1
+    for step, n in sorted(zip(xp.strides(raw), raw.shape, strict=True)):
+        if n != 1:
+            if step != expected:
+                return False
+            expected *= n
+    return expected > 0
+
+
+def _is_same_memory(xp: Any, x: Array, y: Array) -> bool:
+    """Whether two arrays are the same elements in the same order."""
+    if x is y:
+        return True
+    if x.shape != y.shape or x.dtype != y.dtype or xp.strides(x) != xp.strides(y):
+        return False
+    first = (*[0] * len(x.shape), ...)
+    return bool(xp.may_overlap(xp.getitem(x, first), xp.getitem(y, first)))
 
 
 def check_fits(out: Tensor, raw: Array, what: str) -> None:
@@ -287,7 +477,7 @@ def bump(tensor: Tensor) -> None:
     """Count a write to a tensor."""
     if tensor._cell is None:
         tensor._cell = [1]
-    else:
+    elif tensor._cell is not NO_VERSIONS:
         tensor._cell[0] += 1
 
 
@@ -299,7 +489,7 @@ def rebase(out: Tensor, edge: Any) -> None:
         return
     base = view.base
     # The first edge of the write led to the view's old history; the base's old history stands for it.
-    edges = (base._edge, *edge._next[1:])
+    edges = (base._edge if base._req else None, *edge._next[1:])
     raw = base._data
     node = new_node(
         _COPY_SLICES, _CopySlicesPlan(view.chain, _order_in_memory(base)), base._device.xp, edges, raw.shape, raw.dtype
@@ -311,6 +501,8 @@ def rebase(out: Tensor, edge: Any) -> None:
 
 def replay(xp: Any, x: Any, chain: Sequence[Link]) -> Any:
     """The view of ``x`` at the end of a chain, on arrays."""
+    if xp.device.level is not None:
+        return replay_tensor(x, chain)
     for op, params, _, nr in chain:
         x = op.forward(xp, x, **dict(zip(op.params, params, strict=True)))
         if nr is not None:
@@ -330,7 +522,8 @@ def adjoint(xp: Any, g: Any, chain: Sequence[Link], raw_xp: Any) -> Any:
     """The gradient of what a chain starts from, for that of what it leads to; on arrays and on tensors, by the rules."""
     for op, params, shape, nr in reversed(chain):
         if nr is not None:
-            parts = op.forward(raw_xp, raw_xp.zeros(shape), **dict(zip(op.params, params, strict=True)))
+            real = raw_xp.device.place.xp
+            parts = op.forward(real, real.zeros(shape), **dict(zip(op.params, params, strict=True)))
             g = [g if i == nr else xp.zeros(part.shape, dtype=g.dtype) for i, part in enumerate(parts)]
         (operand,) = op.operands
         rule = op.rules[operand]
@@ -376,10 +569,41 @@ class _ConstantPlan:
     saves_tensors = False
 
     def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
-        return (xp.zeros_like(g),)
+        return (xp.zeros_like(g),) * len(node._next)
 
     def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any, ...]:
-        return (g._zeros(g.shape),)
+        return (g._zeros(g.shape),) * len(node._next)
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
+
+
+class _NotImplementedPlan:
+    """Runs the node of what has no derivative: it raises."""
+
+    saves_tensors = False
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
+        raise RuntimeError(f"derivative for {self.what} is not implemented")
+
+    graph = raw
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
+
+
+class _CutPlan:
+    """Runs the end of the graph at a view that has no history: nothing lies behind it."""
+
+    saves_tensors = False
+
+    def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
+        return ()
+
+    graph = raw
 
     def read_saved(self, node: Node, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
@@ -446,6 +670,8 @@ def _set_history(tensor: Tensor, edge: Any) -> None:
 
 
 _CONSTANT = _ConstantPlan()
+_CUT = _CutPlan()
+_NOT_IMPLEMENTED = node_class("NotImplemented")
 _AS_STRIDED = node_class("AsStridedBackward0")
 _COPY_SLICES = node_class("CopySlices")
 _COPY_SLICES.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]

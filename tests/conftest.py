@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 import gradcore as gc
+from gradcore.grad_mode import PLAIN, current_mode
 
 SEED = 20261124
 
@@ -46,7 +47,7 @@ def _fresh_state():
     """Every test starts from one seed and leaves the modes as it found them."""
     gc.manual_seed(SEED)
     yield
-    assert gc.is_grad_enabled(), "a test left no_grad on"
+    assert current_mode() is PLAIN, f"a test left a mode on: {current_mode()}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,13 +19,13 @@ PACKAGES = {
 # From the bottom up. A module may import from its own layer and those before it.
 LAYERS = [
     {"backend", "dtypes", "errors", "grad_mode", "lazy", "printing", "return_types", "runtime", "size", "spelling"}
-    | {"testing"},
+    | {"testing", "watch"},
     {"device"},
-    {"codegen", "engine", "graph", "namespace", "op", "operands", "view"},
+    {"codegen", "diagnosis", "engine", "graph", "namespace", "op", "operands", "saved", "view"},
     {"ops", "random"},
     {"methods"},
     {"tensor"},
-    {"autograd", "cuda"},
+    {"autograd", "cuda", "debugging", "explanation"},
     {"nn", "optim", "utils"},
     {"__init__"},
 ]

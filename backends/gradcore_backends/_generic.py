@@ -141,6 +141,15 @@ class NumpyLike:
         size = x.itemsize
         return self._library.lib.stride_tricks.as_strided(x, shape, [s * size for s in strides])
 
+    def reinterpret(self, x: Array, dtype: Any, /) -> Array:
+        return x.view(self.np_dtype(dtype))
+
+    def view_as_real(self, x: Array, /) -> Array:
+        return x[..., None].view(x.real.dtype)
+
+    def view_as_complex(self, x: Array, /) -> Array:
+        return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
     def is_contiguous(self, x: Array, /) -> bool:
         return x.flags.c_contiguous  # type: ignore[no-any-return]
 

@@ -136,6 +136,15 @@ class StrictFunctions:
     def as_strided(self, x: Array, shape: tuple[int, ...], strides: tuple[int, ...], /) -> Array:
         return self._wrap(_host.as_strided(self._unwrap(x), shape, strides))
 
+    def reinterpret(self, x: Array, dtype: Any, /) -> Array:
+        return self._wrap(_host.reinterpret(self._unwrap(x), self.np_dtype(dtype)))
+
+    def view_as_real(self, x: Array, /) -> Array:
+        return self._wrap(_host.view_as_real(self._unwrap(x)))
+
+    def view_as_complex(self, x: Array, /) -> Array:
+        return self._wrap(_host.view_as_complex(self._unwrap(x)))
+
     def is_contiguous(self, x: Array, /) -> bool:
         return _host.is_contiguous(self._unwrap(x))
 

@@ -37,19 +37,23 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "celu_",
     "cross_entropy",
     "dropout",
     "elu",
+    "elu_",
     "gelu",
     "glu",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "huber_loss",
     "kl_div",
     "l1_loss",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "log_softmax",
     "logsigmoid",
@@ -58,8 +62,10 @@ __all__ = [
     "nll_loss",
     "prelu",
     "relu",
+    "relu_",
     "relu6",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -71,6 +77,7 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
 ]
 
 
@@ -90,7 +97,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``negative_slope * input``."""
     return (
-        _activation.leaky_relu.inplace(input, negative_slope)
+        _activation.leaky_relu_(input, negative_slope)
         if inplace
         else _activation.leaky_relu(input, negative_slope)
     )
@@ -99,7 +106,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where that is above ``threshold``, else ``value``."""
     return (
-        _activation.threshold.inplace(input, threshold, value)
+        _activation.threshold_(input, threshold, value)
         if inplace
         else _activation.threshold(input, threshold, value)
     )
@@ -146,7 +153,20 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``alpha * (exp(input / alpha) - 1)``."""
-    return _activation.celu.inplace(input, alpha) if inplace else _activation.celu(input, alpha)
+    return _activation.celu_(input, alpha) if inplace else _activation.celu(input, alpha)
+
+
+celu_ = _activation.celu_
+elu_ = _activation.elu_
+leaky_relu_ = _activation.leaky_relu_
+relu_ = _activation.relu.inplace
+selu_ = _activation.selu_
+threshold_ = _activation.threshold_
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """In-place :func:`hardtanh`."""
+    return hardtanh(input, min_val, max_val, inplace=True)
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:

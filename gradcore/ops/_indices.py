@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
 __all__ = [
+    "Place",
     "added_at",
     "as_number",
     "cleared_at",
@@ -30,6 +31,12 @@ __all__ = [
     "run_with_index_errors",
     "vector",
 ]
+
+
+class Place(int):
+    """Stands in an index for the index tensor of that number."""
+
+    __slots__ = ()
 
 
 def vector(xp: Any, x: Any) -> Any:

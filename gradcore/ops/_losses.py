@@ -6,10 +6,20 @@ import math
 import warnings
 from typing import Any
 
+from gradcore.ops._batching import aligned, element_dims
 from gradcore.ops._reducing import averaged
-from gradcore.ops.reduction import mean, sum
+from gradcore.ops.reduction import mean, mean_dim, sum, sum_dim
 
-__all__ = ["REDUCTIONS", "check_reduction", "finish", "per_element", "reduced", "reduction_of"]
+__all__ = [
+    "REDUCTIONS",
+    "aligned_operands",
+    "check_reduction",
+    "finish",
+    "finish_each",
+    "per_element",
+    "reduced",
+    "reduction_of",
+]
 
 REDUCTIONS = ("mean", "sum", "none")
 """What may become of the losses of all elements."""
@@ -55,6 +65,19 @@ def finish(loss: Any, reduction: str) -> Any:
     if reduction == "mean":
         return mean(loss)
     return sum(loss) if reduction == "sum" else loss
+
+
+def finish_each(loss: Any, reduction: str) -> Any:
+    """:func:`finish` of each element of a batch."""
+    if reduction == "mean":
+        return mean_dim(loss, element_dims(loss))
+    return sum_dim(loss, element_dims(loss)) if reduction == "sum" else loss
+
+
+def aligned_operands(*operands: Any) -> tuple[Any, ...]:
+    """Batches of operands that broadcast against each other; ``None`` stays."""
+    ndim = max(x.ndim for x in operands if x is not None) - 1
+    return tuple([None if x is None else aligned(x, ndim) for x in operands])
 
 
 def per_element(g: Any, shape: Any, reduction: str) -> Any:

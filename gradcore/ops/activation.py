@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
 from gradcore.ops import arithmetic, elementwise
+from gradcore.ops._batching import shifted
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._numeric import extra, kind_of, require_kind
 from gradcore.ops._operands import as_tensor
@@ -30,7 +31,7 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804
 # Rectifiers
 
 
-@op(node="ReluBackward0", samples=unary(away_from=0.0))
+@op(node="ReluBackward0", elementwise=True, samples=unary(away_from=0.0))
 def relu(xp: Any, input: Any, /) -> Any:
     """``max(input, 0)``; the gradient at 0 is 0.
 
@@ -57,7 +58,7 @@ def _with_slopes(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape, away_from=0.0), negative_slope=1.5)
 
 
-@op(node="LeakyReluBackward0", samples=_with_slopes)
+@op(node="LeakyReluBackward0", elementwise=True, samples=_with_slopes)
 def leaky_relu(xp: Any, input: Any, /, negative_slope: float = 0.01) -> Any:
     """``input`` where that is positive, else ``negative_slope * input``."""
     require_kind(xp, input, "f", "leaky_relu")
@@ -72,12 +73,30 @@ def leaky_relu_vjp_input(xp: Any, g: Any, input: Any, negative_slope: float) -> 
     return xp.where(xp.greater(input, 0.0), g, xp.multiply(g, negative_slope))
 
 
+@op(node="LeakyReluBackward1", elementwise=True, samples=unary(away_from=0.0, negative_slope=0.5))
+def leaky_relu_in_place(xp: Any, input: Any, /, negative_slope: float) -> Any:
+    """:func:`leaky_relu` as it is recorded in place: the result, which tells the sign of the input, is all that is left."""
+    return leaky_relu.op.forward(xp, input, negative_slope)
+
+
+@leaky_relu_in_place.vjp("input")
+def leaky_relu_in_place_vjp_input(xp: Any, g: Any, out: Any, negative_slope: float) -> Any:
+    return xp.where(xp.greater(out, 0.0), g, xp.multiply(g, negative_slope))
+
+
+def leaky_relu_(self: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """In-place :func:`leaky_relu`."""
+    # A negative slope turns the sign, so then a copy of the input must stay.
+    chosen = leaky_relu_in_place if negative_slope >= 0 else leaky_relu
+    return chosen.inplace(self, negative_slope)
+
+
 def _channels(make: Make) -> Iterator[Sample]:
     for shape, weights in (((2, 3), (1, 3)), ((2, 3), (1, 1)), ((), ()), ((0, 2), (1, 2)), ((4,), (1,))):
         yield Sample(make(*shape, away_from=0.0), make(*weights))
 
 
-@op(node="PreluKernelBackward0", promote="same", samples=_channels)
+@op(node="PreluKernelBackward0", promote="same", elementwise=True, samples=_channels)
 def prelu_kernel(xp: Any, input: Any, weight: Any, /) -> Any:
     """:func:`prelu` with the weights in a shape that broadcasts against ``input``."""
     require_kind(xp, input, "f", "prelu")
@@ -125,9 +144,13 @@ def _thresholds(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), threshold=0.1, value=-3.0)
 
 
-@op(node="ThresholdBackward0", samples=_thresholds)
+@op(node="ThresholdBackward0", elementwise=True, samples=_thresholds)
 def threshold(xp: Any, input: Any, /, threshold: float, value: float) -> Any:
     """``input`` where that is above ``threshold``, else ``value``."""
+    return _thresholded(xp, input, threshold, value)
+
+
+def _thresholded(xp: Any, input: Any, threshold: float, value: float) -> Any:
     require_kind(xp, input, "iuf", "threshold")
     dtype = xp.np_dtype(input.dtype)
     return xp.where(xp.less_equal(input, fill_value(threshold, dtype)), fill_value(value, dtype), input)
@@ -141,7 +164,23 @@ def threshold_vjp_input(xp: Any, g: Any, input: Any, threshold: float) -> Any:
 # Between two bounds
 
 
-@op(node="HardtanhBackward0", samples=unary(low=-2.0, high=1.95))
+@op(node="ThresholdBackward1", elementwise=True, samples=_thresholds)
+def threshold_in_place(xp: Any, input: Any, /, threshold: float, value: float) -> Any:
+    """:func:`threshold` as it is recorded in place."""
+    return _thresholded(xp, input, threshold, value)
+
+
+@threshold_in_place.vjp("input")
+def threshold_in_place_vjp_input(xp: Any, g: Any, input: Any, threshold: float) -> Any:
+    return xp.where(xp.less_equal(input, threshold), 0.0, g)
+
+
+def threshold_(self: Tensor, threshold: float, value: float) -> Tensor:
+    """In-place :func:`threshold`."""
+    return threshold_in_place.inplace(self, threshold, value)
+
+
+@op(node="HardtanhBackward0", elementwise=True, samples=unary(low=-2.0, high=1.95))
 def hardtanh(xp: Any, input: Any, /, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """``input`` kept between ``min_val`` and ``max_val``; the gradient at the bounds is 0.
 
@@ -176,7 +215,7 @@ def relu6_(self: Tensor) -> Tensor:
     return hardtanh.inplace(self, 0.0, 6.0)
 
 
-@op(node="HardsigmoidBackward0", samples=unary(low=-5.0, high=4.9))
+@op(node="HardsigmoidBackward0", elementwise=True, samples=unary(low=-5.0, high=4.9))
 def hardsigmoid(xp: Any, input: Any, /) -> Any:
     """``input / 6 + 1/2`` kept between 0 and 1."""
     require_kind(xp, input, "f", "hardsigmoid")
@@ -189,7 +228,7 @@ def hardsigmoid_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.where(inside, xp.divide(g, 6.0), 0.0)
 
 
-@op(node="HardswishBackward0", samples=unary(low=-5.0, high=4.9))
+@op(node="HardswishBackward0", elementwise=True, samples=unary(low=-5.0, high=4.9))
 def hardswish(xp: Any, input: Any, /) -> Any:
     """``input * hardsigmoid(input)``."""
     require_kind(xp, input, "f", "hardswish")
@@ -208,7 +247,7 @@ def _shrunk(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), lambd=0.7)
 
 
-@op(node="HardshrinkBackward0", samples=_shrunk)
+@op(node="HardshrinkBackward0", elementwise=True, samples=_shrunk)
 def hardshrink(xp: Any, input: Any, /, lambd: float = 0.5) -> Any:
     """``input``, and 0 within ``lambd`` of 0."""
     require_kind(xp, input, "f", "hardshrink")
@@ -220,7 +259,7 @@ def hardshrink_vjp_input(xp: Any, g: Any, input: Any, lambd: float) -> Any:
     return xp.where(xp.less_equal(xp.abs(input), lambd), 0.0, g)
 
 
-@op(node="SoftshrinkBackward0", samples=_shrunk)
+@op(node="SoftshrinkBackward0", elementwise=True, samples=_shrunk)
 def softshrink(xp: Any, input: Any, /, lambd: float = 0.5) -> Any:
     """``input`` moved by ``lambd`` towards 0, and 0 within ``lambd`` of it.
 
@@ -254,7 +293,7 @@ def sigmoid(xp: Any, input: Any, /) -> Any:
     return extra(xp, "sigmoid", input)
 
 
-@op(node="LogSigmoidBackward0", samples=reals)
+@op(node="LogSigmoidBackward0", elementwise=True, samples=reals)
 def logsigmoid(xp: Any, input: Any, /) -> Any:
     """``log(sigmoid(input))``, without underflow on the way."""
     require_kind(xp, input, "f", "logsigmoid")
@@ -344,7 +383,7 @@ def _softplus_samples(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3, low=-2.0, high=1.0), beta=1.0, threshold=0.1)
 
 
-@op(node="SoftplusBackward0", samples=_softplus_samples)
+@op(node="SoftplusBackward0", elementwise=True, samples=_softplus_samples)
 def softplus(xp: Any, input: Any, /, beta: float = 1, threshold: float = 20) -> Any:
     """``log(1 + exp(beta * input)) / beta``, and ``input`` itself where ``beta * input`` is above ``threshold``."""
     require_kind(xp, input, "f", "softplus")
@@ -365,7 +404,7 @@ def _exponential_units(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape, away_from=0.0), alpha=0.5, scale=1.5, input_scale=2.0)
 
 
-@op(node="EluBackward0", samples=_exponential_units)
+@op(node="EluBackward0", elementwise=True, samples=_exponential_units)
 def elu_unit(xp: Any, input: Any, /, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
     """``scale`` times ``input`` where that is positive, else times ``alpha * (exp(input_scale * input) - 1)``."""
     require_kind(xp, input, "f", "elu")
@@ -377,6 +416,20 @@ def elu_unit_vjp_input(xp: Any, g: Any, input: Any, alpha: float, scale: float, 
     return _elu_vjp(xp, g, input, alpha, scale, input_scale)
 
 
+@op(node="EluBackward1", elementwise=True, samples=_exponential_units)
+def elu_unit_in_place(
+    xp: Any, input: Any, /, *, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
+) -> Any:
+    """:func:`elu_unit` as it is recorded in place: the result, which has the sign of the input, is all that is left."""
+    require_kind(xp, input, "f", "elu")
+    return _elu(xp, input, alpha, scale, input_scale)
+
+
+@elu_unit_in_place.vjp("input")
+def elu_unit_in_place_vjp_input(xp: Any, g: Any, out: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    return _elu_vjp_of_result(xp, g, out, alpha, scale, input_scale)
+
+
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``input`` where that is positive, else ``alpha * (exp(input) - 1)``."""
     return elu_unit(input, alpha=alpha)  # type: ignore[no-any-return]
@@ -384,7 +437,8 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 def elu_(self: Tensor, alpha: float = 1.0) -> Tensor:
     """In-place :func:`elu`."""
-    return elu_unit.inplace(self, alpha=alpha)
+    chosen = elu_unit_in_place if alpha >= 0 else elu_unit
+    return chosen.inplace(self, alpha=alpha)
 
 
 def selu(input: Tensor) -> Tensor:
@@ -394,10 +448,10 @@ def selu(input: Tensor) -> Tensor:
 
 def selu_(self: Tensor) -> Tensor:
     """In-place :func:`selu`."""
-    return elu_unit.inplace(self, alpha=_SELU_ALPHA, scale=_SELU_SCALE)
+    return elu_unit_in_place.inplace(self, alpha=_SELU_ALPHA, scale=_SELU_SCALE)
 
 
-@op(node="CeluBackward0", samples=unary(away_from=0.0))
+@op(node="CeluBackward0", elementwise=True, samples=unary(away_from=0.0))
 def celu(xp: Any, input: Any, /, alpha: float = 1.0) -> Any:
     """``input`` where that is positive, else ``alpha * (exp(input / alpha) - 1)``.
 
@@ -413,6 +467,28 @@ def celu(xp: Any, input: Any, /, alpha: float = 1.0) -> Any:
 @celu.vjp("input")
 def celu_vjp_input(xp: Any, g: Any, input: Any, alpha: float) -> Any:
     return _elu_vjp(xp, g, input, alpha, 1.0, 1.0 / alpha)
+
+
+@op(node="CeluBackward1", elementwise=True, samples=unary(away_from=0.0, alpha=0.7))
+def celu_in_place(xp: Any, input: Any, /, alpha: float) -> Any:
+    """:func:`celu` as it is recorded in place."""
+    return celu.op.forward(xp, input, alpha)
+
+
+@celu_in_place.vjp("input")
+def celu_in_place_vjp_input(xp: Any, g: Any, out: Any, alpha: float) -> Any:
+    return _elu_vjp_of_result(xp, g, out, alpha, 1.0, 1.0 / alpha)
+
+
+def celu_(self: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place :func:`celu`."""
+    chosen = celu_in_place if alpha > 0 else celu
+    return chosen.inplace(self, alpha)
+
+
+def _elu_vjp_of_result(xp: Any, g: Any, out: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    bent = xp.multiply(xp.add(out, alpha * scale), input_scale)
+    return xp.multiply(g, xp.where(xp.less_equal(out, 0.0), bent, scale))
 
 
 def softsign(input: Tensor) -> Tensor:
@@ -449,6 +525,11 @@ def gated_half_vjp_input(xp: Any, g: Any, input: Any, dim: int) -> Any:
     opening = extra(xp, "sigmoid", gate)
     slope = xp.multiply(xp.multiply(value, opening), xp.subtract(1.0, opening))
     return xp.concat((xp.multiply(g, opening), xp.multiply(g, slope)), axis=dim)
+
+
+@gated_half.vmap
+def gated_half_vmap(input: Any, dim: int) -> Any:
+    return gated_half(input, dim=shifted(dim))
 
 
 @numpy_names

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import conj, op
+from gradcore.ops._batching import aligned, folded, unfolded
 from gradcore.ops._matrices import adjoint_times, check_batches, column, refuse_matrices, refuse_vector, times_adjoint
-from gradcore.ops.matmul import matmul
+from gradcore.ops.broadcasting import broadcast_shapes, broadcast_to
+from gradcore.ops.matmul import bmm, bmm_vmap, matmul, mm, mm_vmap, mv, mv_vmap
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -54,6 +56,19 @@ def addmm_vjp_mat2(xp: Any, g: Any, mat1: Any, mat2_strides: Any, alpha: complex
     return _scaled(adjoint_times(xp, mat1, g, mat2_strides), alpha)
 
 
+@addmm.vmap
+def addmm_vmap(
+    input: Any, mat1: Any, mat2: Any, beta: complex, alpha: complex, batched: tuple[bool, bool, bool]
+) -> Any:
+    if batched == (False, True, False) and input.ndim < 2:
+        # A linear layer that all elements share: one large product.
+        return unfolded(addmm(input, folded(mat1), mat2, beta=beta, alpha=alpha), mat1.shape[:2])
+    if batched[1] and batched[2]:
+        return baddbmm(aligned(input, 2) if batched[0] else input, mat1, mat2, beta=beta, alpha=alpha)
+    product = mm_vmap(mat1, mat2, batched[1:]) if batched[1] or batched[2] else mm(mat1, mat2)
+    return _sum_of_batches("addmm", aligned(input, 2) if batched[0] else input, product, beta, alpha)
+
+
 def _sums_of_vectors(make: Make) -> Iterator[Sample]:
     for shape in ((2,), (1,), ()):
         yield Sample(make(*shape), make(2, 3), make(3))
@@ -83,6 +98,12 @@ def addmv_vjp_mat(xp: Any, g: Any, vec: Any, alpha: complex) -> Any:
 @addmv.vjp("vec")
 def addmv_vjp_vec(xp: Any, g: Any, mat: Any, alpha: complex) -> Any:
     return _scaled(xp.matmul(conj(xp, mat).mT, g), alpha)
+
+
+@addmv.vmap
+def addmv_vmap(input: Any, mat: Any, vec: Any, beta: complex, alpha: complex, batched: tuple[bool, bool, bool]) -> Any:
+    product = mv_vmap(mat, vec, batched[1:]) if batched[1] or batched[2] else mv(mat, vec)
+    return _sum_of_batches("addmv", aligned(input, 1) if batched[0] else input, product, beta, alpha)
 
 
 def _sums_of_outer_products(make: Make) -> Iterator[Sample]:
@@ -117,6 +138,12 @@ def addr_vjp_vec2(xp: Any, g: Any, vec1: Any, alpha: complex) -> Any:
     return _scaled(xp.matmul(g.mT, conj(xp, vec1)), alpha)
 
 
+@addr.vmap
+def addr_vmap(input: Any, vec1: Any, vec2: Any, beta: complex, alpha: complex, batched: tuple[bool, bool, bool]) -> Any:
+    product = vec1.unsqueeze(-1) * vec2.unsqueeze(-2)
+    return _sum_of_batches("addr", aligned(input, 2) if batched[0] else input, product, beta, alpha)
+
+
 def _sums_of_batches(make: Make) -> Iterator[Sample]:
     for shape in ((2, 4), (4,), ()):
         yield Sample(make(*shape), make(3, 2, 2), make(3, 2, 4))
@@ -146,6 +173,19 @@ def addbmm_vjp_batch1(xp: Any, g: Any, batch2: Any, alpha: complex) -> Any:
 @addbmm.vjp("batch2")
 def addbmm_vjp_batch2(xp: Any, g: Any, batch1: Any, alpha: complex) -> Any:
     return _scaled(xp.matmul(conj(xp, batch1).mT, g), alpha)
+
+
+@addbmm.vmap
+def addbmm_vmap(
+    input: Any, batch1: Any, batch2: Any, beta: complex, alpha: complex, batched: tuple[bool, bool, bool]
+) -> Any:
+    # The sum of the products is the product of the matrices side by side.
+    *many, b, n, k = batch1.shape
+    *others, _, _, m = batch2.shape
+    left = batch1.transpose(-3, -2).reshape((*many, n, b * k))
+    right = batch2.reshape((*others, b * k, m))
+    product = mm_vmap(left, right, batched[1:]) if batched[1] or batched[2] else mm(left, right)
+    return _sum_of_batches("addbmm", aligned(input, 2) if batched[0] else input, product, beta, alpha)
 
 
 def _batches_of_sums(make: Make) -> Iterator[Sample]:
@@ -178,6 +218,14 @@ def baddbmm_vjp_batch2(xp: Any, g: Any, batch1: Any, alpha: complex) -> Any:
     return _scaled(xp.matmul(conj(xp, batch1).mT, g), alpha)
 
 
+@baddbmm.vmap
+def baddbmm_vmap(
+    input: Any, batch1: Any, batch2: Any, beta: complex, alpha: complex, batched: tuple[bool, bool, bool]
+) -> Any:
+    product = bmm_vmap(batch1, batch2, batched[1:]) if batched[1] or batched[2] else bmm(batch1, batch2)
+    return _sum_of_batches("baddbmm", aligned(input, 3) if batched[0] else input, product, beta, alpha)
+
+
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``, over the last dimension of ``input``.
 
@@ -207,7 +255,7 @@ def _scaled(x: Any, factor: complex) -> Any:
 def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alpha: complex) -> Any:
     """``beta * input + alpha * product``, in the memory of ``product``, which is nobody else's."""
     if alpha != 1 or beta not in (0, 1):
-        _check_factors(xp, name, product, beta, alpha)
+        _check_factors(name, xp.np_dtype(product.dtype), beta, alpha)
     if alpha != 1:
         product *= alpha
     if beta == 1:
@@ -217,9 +265,18 @@ def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alp
     return product
 
 
-def _check_factors(xp: Any, name: str, product: Any, beta: complex, alpha: complex) -> None:
+def _sum_of_batches(name: str, input: Tensor, product: Tensor, beta: complex, alpha: complex) -> Tensor:
+    """:func:`_scaled_sum` of tensors, of which one at least has a batch in front; both broadcast."""
+    _check_factors(name, product.dtype, beta, alpha)
+    total = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return broadcast_to(total, broadcast_shapes(total.shape, input.shape)).clone()
+    return total + (input if beta == 1 else beta * input)
+
+
+def _check_factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> None:
     """Raise for factors that integers cannot be multiplied by without being cut."""
-    if dtypes.category(xp.np_dtype(product.dtype)) < 2:
+    if dtypes.category(dtype) < 2:
         for which, factor in (("beta", beta), ("alpha", alpha)):
             if isinstance(factor, (float, complex)):
                 raise RuntimeError(  # noqa: TRY004 - torch's class

@@ -56,7 +56,7 @@ def _with_numbers(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), 1.5)
 
 
-@op(node="AddBackward0", promote="arithmetic", linear=True, standard="add", samples=_scaled_pairs)
+@op(node="AddBackward0", promote="arithmetic", linear=True, standard="add", elementwise=True, samples=_scaled_pairs)
 def add(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
     """``input + alpha * other``, element by element."""
     if alpha != 1:
@@ -77,7 +77,9 @@ def add_vjp_other(xp: Any, g: Any, alpha: complex) -> Any:
     return g if alpha == 1 else xp.multiply(g, alpha.conjugate())
 
 
-@op(node="SubBackward0", promote="arithmetic", linear=True, standard="subtract", samples=_scaled_pairs)
+@op(
+    node="SubBackward0", promote="arithmetic", linear=True, standard="subtract", elementwise=True, samples=_scaled_pairs
+)
 def sub(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
     """``input - alpha * other``, element by element."""
     if alpha != 1:
@@ -98,7 +100,7 @@ def sub_vjp_other(xp: Any, g: Any, alpha: complex) -> Any:
     return xp.negative(g) if alpha == 1 else xp.multiply(g, -alpha.conjugate())
 
 
-@op(node="RsubBackward0", promote="arithmetic", linear=True, samples=_scaled_pairs)
+@op(node="RsubBackward0", promote="arithmetic", linear=True, elementwise=True, samples=_scaled_pairs)
 def rsub_tensor(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
     """``other - alpha * input`` of two tensors."""
     return _subtract_from(xp, other, input, alpha)
@@ -114,7 +116,7 @@ def rsub_tensor_vjp_input(xp: Any, g: Any, alpha: complex) -> Any:
     return xp.negative(g) if alpha == 1 else xp.multiply(g, -alpha.conjugate())
 
 
-@op(node="RsubBackward1", promote="arithmetic", samples=_with_numbers)
+@op(node="RsubBackward1", promote="arithmetic", elementwise=True, samples=_with_numbers)
 def rsub_number(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
     """``other - alpha * input`` for a number ``other``."""
     return _subtract_from(xp, other, input, alpha)
@@ -131,7 +133,7 @@ def rsub(input: Tensor, other: Any, *, alpha: complex = 1) -> Tensor:
     return function(input, other, alpha=alpha)  # type: ignore[no-any-return]
 
 
-@op(node="MulBackward0", promote="arithmetic", multilinear=True, standard="multiply", samples=pairs)
+@op(node="MulBackward0", promote="arithmetic", multilinear=True, standard="multiply", elementwise=True, samples=pairs)
 def mul(xp: Any, input: Any, other: Any, /) -> Any:
     """``input * other``, element by element."""
     try:
@@ -156,7 +158,7 @@ def _linear_combinations(make: Make) -> Iterator[Sample]:
         yield Sample(make(*a), make(*b), make(*c, away_from=0.0), value=-1.5)
 
 
-@op(node="AddcmulBackward0", promote="arithmetic", samples=_linear_combinations)
+@op(node="AddcmulBackward0", promote="arithmetic", elementwise=True, samples=_linear_combinations)
 def addcmul(xp: Any, input: Any, tensor1: Any, tensor2: Any, /, *, value: complex = 1) -> Any:
     """``input + value * tensor1 * tensor2``, element by element."""
     kind = require_kind(xp, input, "iufc", "addcmul")
@@ -179,7 +181,7 @@ def addcmul_vjp_tensor2(xp: Any, g: Any, tensor1: Any, value: complex) -> Any:
     return xp.multiply(g, conj(xp, tensor1 if value == 1 else xp.multiply(tensor1, value)))
 
 
-@op(node="AddcdivBackward0", promote="arithmetic", samples=_linear_combinations)
+@op(node="AddcdivBackward0", promote="arithmetic", elementwise=True, samples=_linear_combinations)
 def addcdiv(xp: Any, input: Any, tensor1: Any, tensor2: Any, /, *, value: complex = 1) -> Any:
     """``input + value * tensor1 / tensor2``, element by element.
 
@@ -217,7 +219,7 @@ def _interpolations(make: Make) -> Iterator[Sample]:
             yield Sample(make(*a), make(*b), weight=weight)
 
 
-@op(node="LerpBackward0", promote="same", samples=_interpolations)
+@op(node="LerpBackward0", promote="same", elementwise=True, samples=_interpolations)
 def lerp_number(xp: Any, input: Any, end: Any, /, *, weight: complex) -> Any:
     """``input + weight * (end - input)`` for a number ``weight``."""
     require_kind(xp, input, "fc", "lerp")
@@ -243,7 +245,7 @@ def _weighted_interpolations(make: Make) -> Iterator[Sample]:
         yield Sample(make(*a), make(*b), make(*w, low=0.0, high=1.0))
 
 
-@op(node="LerpBackward1", promote="same", samples=_weighted_interpolations)
+@op(node="LerpBackward1", promote="same", elementwise=True, samples=_weighted_interpolations)
 def lerp_tensor(xp: Any, input: Any, end: Any, weight: Any, /) -> Any:
     """``input + weight * (end - input)`` for a tensor ``weight``."""
     require_kind(xp, input, "fc", "lerp")
@@ -295,7 +297,7 @@ def lerp_(self: Tensor, end: Tensor, weight: Any) -> Tensor:
     return lerp_tensor.inplace(self, end, weight)
 
 
-@op(node="NegBackward0", linear=True, standard="negative", samples=reals)
+@op(node="NegBackward0", linear=True, standard="negative", elementwise=True, samples=reals)
 def neg(xp: Any, input: Any, /) -> Any:
     """``-input``.
 
@@ -331,7 +333,7 @@ def positive(input: Tensor) -> Tensor:
 # Quotients and remainders
 
 
-@op(node="DivBackward0", promote="float", standard="divide", samples=pairs)
+@op(node="DivBackward0", promote="float", standard="divide", elementwise=True, samples=pairs)
 def true_divide(xp: Any, input: Any, other: Any, /) -> Any:
     """``input / other``, element by element; integers give the default dtype."""
     return xp.divide(input, other)
@@ -359,7 +361,7 @@ def _quotients(make: Make) -> Iterator[Sample]:
         yield Sample(make(0, 2), make(2), rounding_mode=mode)
 
 
-@op(node="DivBackward2", promote="arithmetic", samples=_quotients)
+@op(node="DivBackward2", promote="arithmetic", elementwise=True, samples=_quotients)
 def divide_rounded(xp: Any, input: Any, other: Any, /, *, rounding_mode: str) -> Any:
     """The quotient rounded down (``"floor"``) or towards zero (``"trunc"``); its gradient is zero."""
     if rounding_mode == "floor":
@@ -419,7 +421,7 @@ def _whole_quotients(make: Make) -> Iterator[Sample]:
     yield Sample(make.of(7.0, "float32"), make(0, 2, dtype="float32"))
 
 
-@op(node="NotImplemented", promote="arithmetic", samples=_whole_quotients)
+@op(node="NotImplemented", promote="arithmetic", elementwise=True, samples=_whole_quotients)
 def floor_divide(xp: Any, input: Any, other: Any, /) -> Any:
     """``input // other``, the quotient rounded down. It has no gradient; ``div(rounding_mode="floor")`` has one: zero.
 
@@ -450,7 +452,7 @@ def _remainders_of_pairs(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), make(2, away_from=0.0))
 
 
-@op(node="RemainderBackward0", promote="arithmetic", samples=_remainders)
+@op(node="RemainderBackward0", promote="arithmetic", elementwise=True, samples=_remainders)
 def remainder_number(xp: Any, input: Any, other: Any, /) -> Any:
     """``input % other`` for a number ``other``."""
     return _remainder(xp, input, other)
@@ -461,7 +463,7 @@ def remainder_number_vjp_input(xp: Any, g: Any) -> Any:
     return g
 
 
-@op(node="RemainderBackward1", promote="arithmetic", samples=_remainders_of_pairs)
+@op(node="RemainderBackward1", promote="arithmetic", elementwise=True, samples=_remainders_of_pairs)
 def remainder_tensor(xp: Any, input: Any, other: Any, /) -> Any:
     """``input % other`` of two tensors."""
     return _remainder(xp, input, other)
@@ -481,7 +483,7 @@ def _remainders_of_numbers(make: Make) -> Iterator[Sample]:
     yield Sample(make.of([[2.0, -2.0], [3.0, 0.75]], "float32", requires_grad=True), 7.5)
 
 
-@op(node="NotImplemented", promote="arithmetic", samples=_remainders_of_numbers)
+@op(node="NotImplemented", promote="arithmetic", elementwise=True, samples=_remainders_of_numbers)
 def remainder_of_number(xp: Any, input: Any, other: Any, /) -> Any:
     """``other % input`` for a number ``other``, which has no gradient."""
     return _remainder(xp, other, input)
@@ -515,7 +517,7 @@ def _reflected_remainder(input: Any, other: Tensor) -> Tensor:
     return remainder_tensor(input, other)  # type: ignore[no-any-return]
 
 
-@op(node="FmodBackward0", promote="arithmetic", samples=_remainders)
+@op(node="FmodBackward0", promote="arithmetic", elementwise=True, samples=_remainders)
 def fmod_number(xp: Any, input: Any, other: Any, /) -> Any:
     """:func:`fmod` by a number."""
     return _fmod(xp, input, other)
@@ -526,7 +528,7 @@ def fmod_number_vjp_input(xp: Any, g: Any) -> Any:
     return g
 
 
-@op(node="FmodBackward1", promote="arithmetic", samples=_remainders_of_pairs)
+@op(node="FmodBackward1", promote="arithmetic", elementwise=True, samples=_remainders_of_pairs)
 def fmod_tensor(xp: Any, input: Any, other: Any, /) -> Any:
     """:func:`fmod` of two tensors."""
     return _fmod(xp, input, other)
@@ -557,7 +559,7 @@ def fmod_(self: Tensor, other: Any) -> Tensor:
     return (fmod_tensor if is_tensor(other) else fmod_number).inplace(self, other)
 
 
-@op(node="ReciprocalBackward0", promote="float", standard="reciprocal", samples=unary(away_from=0.0))
+@op(node="ReciprocalBackward0", promote="float", standard="reciprocal", elementwise=True, samples=unary(away_from=0.0))
 def reciprocal(xp: Any, input: Any, /) -> Any:
     """``1 / input``."""
     return xp.reciprocal(input)
@@ -580,7 +582,7 @@ def _powers_by_number(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), exponent=2)
 
 
-@op(node="PowBackward0", samples=_powers_by_number)
+@op(node="PowBackward0", elementwise=True, samples=_powers_by_number)
 def pow_number(xp: Any, input: Any, /, *, exponent: complex) -> Any:
     """``input ** exponent`` for a number ``exponent``."""
     kind = kind_of(xp, input)
@@ -610,7 +612,7 @@ def _powers_of_pairs(make: Make) -> Iterator[Sample]:
         yield Sample(make(*a, low=0.3, high=2.0), make(*b))
 
 
-@op(node="PowBackward1", promote="arithmetic", samples=_powers_of_pairs)
+@op(node="PowBackward1", promote="arithmetic", elementwise=True, samples=_powers_of_pairs)
 def pow_tensor(xp: Any, input: Any, exponent: Any, /) -> Any:
     """``input ** exponent`` of two tensors."""
     kind = require_kind(xp, exponent, "iufc", "pow")
@@ -637,7 +639,7 @@ def _powers_of_numbers(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), base=2.0)
 
 
-@op(node="PowBackward2", samples=_powers_of_numbers)
+@op(node="PowBackward2", elementwise=True, samples=_powers_of_numbers)
 def pow_of_number(xp: Any, exponent: Any, /, *, base: complex) -> Any:
     """``base ** exponent`` for a number ``base``."""
     kind = kind_of(xp, exponent)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore import dtypes
-from gradcore.op import is_tensor, op
+from gradcore.op import bind, is_tensor, op
+from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cast import to_device
 from gradcore.testing.samples import Make, Sample, reals
@@ -36,6 +37,11 @@ def copied(xp: Any, input: Any, src: Any, /) -> Any:
 copied.op.node_class.name = lambda self: "torch::autograd::CopyBackwards"  # type: ignore[method-assign]
 
 
+def recorded_copy(x: Tensor) -> Tensor:
+    """A copy of ``x`` that is recorded as one into new memory: what a leaf keeps of a gradient under ``create_graph``."""
+    return copied(x.detach(), x)  # type: ignore[no-any-return]
+
+
 @copied.into
 def copied_into(xp: Any, input: Any, src: Any) -> None:
     src = _source(xp, input, src)
@@ -53,12 +59,17 @@ def copied_vjp_src(xp: Any, g: Any) -> Any:
     return g  # the engine sums, and casts
 
 
+@copied.vmap
+def copied_vmap(input: Any, src: Any) -> Any:
+    return copied(input, aligned(src, input.ndim - 1))
+
+
 def _tensors_to_fill(make: Make) -> Iterator[Sample]:
     for shape in ((2, 3), (), (0, 2)):
         yield Sample(make(*shape), value=1.5)
 
 
-@op(node="FillBackward2", samples=_tensors_to_fill)
+@op(node="FillBackward2", elementwise=True, samples=_tensors_to_fill)
 def filled_number(xp: Any, input: Any, /, value: Any) -> Any:
     """One number everywhere; only used in place."""
     return xp.full(input.shape, value, dtype=input.dtype)
@@ -85,6 +96,9 @@ def filled(xp: Any, input: Any, value: Any, /) -> Any:
     return xp.copy(xp.broadcast_to(xp.astype(value, input.dtype), input.shape))
 
 
+filled.op.shares = "any"
+
+
 @filled.into
 def filled_into(xp: Any, input: Any, value: Any) -> None:
     xp.setitem(input, ..., value)
@@ -100,7 +114,12 @@ def filled_vjp_value(xp: Any, g: Any) -> Any:
     return g
 
 
-@op(node="ZeroBackward0", linear=True, samples=reals)
+@filled.vmap
+def filled_vmap(input: Any, value: Any) -> Any:
+    return copied(input, aligned(value, input.ndim - 1))
+
+
+@op(node="ZeroBackward0", linear=True, elementwise=True, samples=reals)
 def zeroed(xp: Any, input: Any, /) -> Any:
     """Zeros; only used in place."""
     return xp.zeros_like(input)
@@ -218,3 +237,6 @@ def _source(xp: Any, input: Any, src: Any) -> Any:
     if xp.np_dtype(src.dtype).kind == "c" and xp.np_dtype(input.dtype).kind != "c":
         return xp.real(src)
     return src
+
+
+bind(recorded_copy=recorded_copy)

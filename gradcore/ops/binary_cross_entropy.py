@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
-from gradcore.ops._losses import REDUCTIONS, per_element, reduced, reduction_of
+from gradcore.ops._losses import REDUCTIONS, aligned_operands, finish_each, per_element, reduced, reduction_of
 from gradcore.ops._numeric import extra
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.testing.samples import Make, Sample
@@ -77,6 +77,11 @@ def bernoulli_entropy_vjp_target(xp: Any, g: Any, input: Any, weight: Any, reduc
     return xp.multiply(g, xp.subtract(xp.log1p(xp.negative(input)), xp.log(input)))
 
 
+@bernoulli_entropy.vmap
+def bernoulli_entropy_vmap(input: Any, target: Any, weight: Any, reduction: str) -> Any:
+    return finish_each(bernoulli_entropy(*aligned_operands(input, target, weight), "none"), reduction)
+
+
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -131,6 +136,11 @@ def logistic_entropy_vjp_target(xp: Any, g: Any, input: Any, reduction: str) -> 
     return xp.negative(xp.multiply(input, per_element(g, input.shape, reduction)))
 
 
+@logistic_entropy.vmap
+def logistic_entropy_vmap(input: Any, target: Any, reduction: str) -> Any:
+    return finish_each(logistic_entropy(*aligned_operands(input, target), "none"), reduction)
+
+
 @op(
     node="BinaryCrossEntropyWithLogitsBackward0",
     promote="arithmetic",
@@ -166,6 +176,12 @@ def weighted_logistic_entropy_vjp_target(
         return xp.negative(xp.multiply(g, input))
     softplus = xp.add(xp.maximum(xp.negative(input), 0), _log_one_plus_exp(xp, input))
     return xp.multiply(g, xp.subtract(xp.multiply(xp.subtract(pos_weight, 1), softplus), input))
+
+
+@weighted_logistic_entropy.vmap
+def weighted_logistic_entropy_vmap(input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
+    loss = weighted_logistic_entropy(*aligned_operands(input, target, weight, pos_weight), "none")
+    return finish_each(loss, reduction)
 
 
 def _weighted_gradient(xp: Any, g: Any, shape: Any, weight: Any, reduction: str) -> Any:

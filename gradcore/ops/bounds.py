@@ -23,7 +23,7 @@ __all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum",
 # The larger and the smaller
 
 
-@op(node="MaximumBackward0", promote="arithmetic", standard="maximum", samples=pairs)
+@op(node="MaximumBackward0", promote="arithmetic", standard="maximum", elementwise=True, samples=pairs)
 def maximum(xp: Any, input: Any, other: Any, /) -> Any:
     """The larger of two; NaN if one is NaN. Equal ones share the gradient."""
     kind = _ordered(xp, input, other, "maximum")
@@ -40,7 +40,7 @@ def maximum_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(xp.greater(input, other), 0.0, _shared(xp, g, input, other))
 
 
-@op(node="MinimumBackward0", promote="arithmetic", standard="minimum", samples=pairs)
+@op(node="MinimumBackward0", promote="arithmetic", standard="minimum", elementwise=True, samples=pairs)
 def minimum(xp: Any, input: Any, other: Any, /) -> Any:
     """The smaller of two; NaN if one is NaN. Equal ones share the gradient."""
     kind = _ordered(xp, input, other, "minimum")
@@ -57,7 +57,7 @@ def minimum_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(xp.less(input, other), 0.0, _shared(xp, g, input, other))
 
 
-@op(node="FmaxBackward0", promote="arithmetic", standard="fmax", samples=pairs)
+@op(node="FmaxBackward0", promote="arithmetic", standard="fmax", elementwise=True, samples=pairs)
 def fmax(xp: Any, input: Any, other: Any, /) -> Any:
     """The larger of two, of which one may be NaN. The first of equal ones takes the gradient."""
     kind = _ordered(xp, input, other, "fmax")
@@ -76,7 +76,7 @@ def fmax_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(_first_is_fmax(xp, input, other), 0.0, g)
 
 
-@op(node="FminBackward0", promote="arithmetic", standard="fmin", samples=pairs)
+@op(node="FminBackward0", promote="arithmetic", standard="fmin", elementwise=True, samples=pairs)
 def fmin(xp: Any, input: Any, other: Any, /) -> Any:
     """The smaller of two, of which one may be NaN. The first of equal ones takes the gradient."""
     kind = _ordered(xp, input, other, "fmin")
@@ -105,7 +105,7 @@ def _clamped(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), min=0.0)
 
 
-@op(node="ClampBackward1", samples=_clamped)
+@op(node="ClampBackward1", elementwise=True, samples=_clamped)
 def clamp_to_numbers(xp: Any, input: Any, /, *, min: Any = None, max: Any = None) -> Any:
     """:func:`clamp` to bounds that are numbers."""
     return _clamp(xp, input, min, max)
@@ -126,7 +126,7 @@ def _clamped_above(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), max=0.1)
 
 
-@op(node="ClampMinBackward0", samples=_clamped_below)
+@op(node="ClampMinBackward0", elementwise=True, samples=_clamped_below)
 def clamp_min_to_number(xp: Any, input: Any, /, *, min: Any) -> Any:
     """:func:`clamp_min` to a number."""
     return _clamp(xp, input, min, None)
@@ -137,7 +137,7 @@ def clamp_min_to_number_vjp_input(xp: Any, g: Any, input: Any, min: Any) -> Any:
     return xp.where(xp.greater_equal(input, min), g, 0.0)
 
 
-@op(node="ClampMaxBackward0", samples=_clamped_above)
+@op(node="ClampMaxBackward0", elementwise=True, samples=_clamped_above)
 def clamp_max_to_number(xp: Any, input: Any, /, *, max: Any) -> Any:
     """:func:`clamp_max` to a number."""
     return _clamp(xp, input, None, max)
@@ -158,7 +158,7 @@ def _clamped_to_tensors(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), None, make(3))
 
 
-@op(node="ClampBackward0", promote="arithmetic", samples=_clamped_to_tensors)
+@op(node="ClampBackward0", promote="arithmetic", elementwise=True, samples=_clamped_to_tensors)
 def clamp_to_tensors(xp: Any, input: Any, min: Any = None, max: Any = None, /) -> Any:
     """:func:`clamp` to bounds that are tensors."""
     _clampable(xp, input)
@@ -184,7 +184,7 @@ def clamp_to_tensors_vjp_max(xp: Any, g: Any, input: Any, min: Any, max: Any) ->
     return xp.where(above if min is None else xp.logical_or(above, xp.less(max, min)), g, 0.0)
 
 
-@op(node="ClampMinBackward1", promote="arithmetic", samples=pairs)
+@op(node="ClampMinBackward1", promote="arithmetic", elementwise=True, samples=pairs)
 def clamp_min_to_tensor(xp: Any, input: Any, min: Any, /) -> Any:
     """:func:`clamp_min` to a tensor."""
     _clampable(xp, input)
@@ -201,7 +201,7 @@ def clamp_min_to_tensor_vjp_min(xp: Any, g: Any, input: Any, min: Any) -> Any:
     return xp.where(xp.less(input, min), g, 0.0)
 
 
-@op(node="ClampMaxBackward1", promote="arithmetic", samples=pairs)
+@op(node="ClampMaxBackward1", promote="arithmetic", elementwise=True, samples=pairs)
 def clamp_max_to_tensor(xp: Any, input: Any, max: Any, /) -> Any:
     """:func:`clamp_max` to a tensor."""
     _clampable(xp, input)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op, standard
+from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.shape import insert_dim, reshape, sizes
 from gradcore.size import Size
@@ -48,6 +49,11 @@ def expand_to(xp: Any, input: Any, /, size: tuple[int, ...]) -> Any:
 @expand_to.vjp("input")
 def expand_to_vjp(xp: Any, g: Any) -> Any:
     return g  # the engine sums what was repeated
+
+
+@expand_to.vmap
+def expand_to_vmap(input: Any, size: tuple[int, ...]) -> Any:
+    return expand_to(aligned(input, len(size)), (input.shape[0], *size))
 
 
 def expand(input: Tensor, *sizes_: Any, size: Any = None) -> Tensor:

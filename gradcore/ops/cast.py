@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradcore import dtypes
+from gradcore import diagnosis, dtypes
 from gradcore.device import device, resolve
 from gradcore.grad_mode import current_mode
-from gradcore.graph import Node, new_node
+from gradcore.graph import NO_VERSIONS, Node, new_node
 from gradcore.op import RUNTIME, bind, is_tensor, op, standard, wrap
 from gradcore.testing.samples import Make, Sample, reals
 
@@ -28,7 +28,7 @@ def _casts(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), dtype=np.dtype(np.complex128))
 
 
-@op(node="ToCopyBackward0", linear=True, samples=_casts)
+@op(node="ToCopyBackward0", linear=True, elementwise=True, samples=_casts)
 def to_dtype(xp: Any, input: Any, /, *, dtype: Any) -> Any:
     """The values of ``input`` in another dtype."""
     if xp.np_dtype(input.dtype).kind == "c" and dtype.kind != "c":
@@ -46,7 +46,7 @@ def _exact_casts(make: Make) -> Iterator[Sample]:
     yield Sample(make(), dtype=np.dtype(np.bool_))
 
 
-@op(node="ToCopyBackward0", differentiable=False, samples=_exact_casts)
+@op(node="ToCopyBackward0", differentiable=False, elementwise=True, samples=_exact_casts)
 def to_dtype_exact(xp: Any, input: Any, /, *, dtype: Any) -> Any:
     """The values of ``input`` in a dtype that has no gradients (integers, bool)."""
     if xp.np_dtype(input.dtype).kind == "c" and dtype.kind != "c":
@@ -54,7 +54,7 @@ def to_dtype_exact(xp: Any, input: Any, /, *, dtype: Any) -> Any:
     return xp.astype(input, dtype, copy=True)
 
 
-@op(node="CloneBackward0", linear=True, samples=reals)
+@op(node="CloneBackward0", linear=True, elementwise=True, samples=reals)
 def clone(xp: Any, input: Any, /) -> Any:
     """A copy of ``input`` in memory of its own; the gradient passes through."""
     return xp.copy_like(input, input)
@@ -148,10 +148,15 @@ def to_device(input: Tensor, target: device) -> Tensor:
     if input._view is not None:
         RUNTIME["sync"](input)
     out = wrap(_transfer(input._data, input._device, target), target)
-    if input._req and current_mode().grad:
+    mode = current_mode()
+    if mode.inference:
+        out._cell = NO_VERSIONS
+    if input._req and mode.grad:
         edge = input if input._edge is None else input._edge
         node = new_node(_TO_COPY, _Transfer(input._device), target.xp, (edge,), out._data.shape, out._data.dtype)
         out._edge, out._req = node, True
+    if mode.anomaly is not None:
+        diagnosis.note_move(out, input)
     return out
 
 

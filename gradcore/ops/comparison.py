@@ -66,37 +66,79 @@ def _with_ties(make: Make) -> Iterator[Sample]:
     yield Sample(make.ints(2, 3), 2)
 
 
-@op(node="EqBackward0", promote="arithmetic", differentiable=False, standard="equal", samples=_with_ties)
+@op(
+    node="EqBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="equal",
+    elementwise=True,
+    samples=_with_ties,
+)
 def eq(xp: Any, input: Any, other: Any, /) -> Any:
     """``input == other``, element by element."""
     return xp.equal(input, other)
 
 
-@op(node="NeBackward0", promote="arithmetic", differentiable=False, standard="not_equal", samples=_with_ties)
+@op(
+    node="NeBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="not_equal",
+    elementwise=True,
+    samples=_with_ties,
+)
 def ne(xp: Any, input: Any, other: Any, /) -> Any:
     """``input != other``, element by element."""
     return xp.not_equal(input, other)
 
 
-@op(node="LtBackward0", promote="arithmetic", differentiable=False, standard="less", samples=_with_ties)
+@op(
+    node="LtBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="less",
+    elementwise=True,
+    samples=_with_ties,
+)
 def lt(xp: Any, input: Any, other: Any, /) -> Any:
     """``input < other``, element by element."""
     return xp.less(*_ordered(xp, input, other, "lt"))
 
 
-@op(node="LeBackward0", promote="arithmetic", differentiable=False, standard="less_equal", samples=_with_ties)
+@op(
+    node="LeBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="less_equal",
+    elementwise=True,
+    samples=_with_ties,
+)
 def le(xp: Any, input: Any, other: Any, /) -> Any:
     """``input <= other``, element by element."""
     return xp.less_equal(*_ordered(xp, input, other, "le"))
 
 
-@op(node="GtBackward0", promote="arithmetic", differentiable=False, standard="greater", samples=_with_ties)
+@op(
+    node="GtBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="greater",
+    elementwise=True,
+    samples=_with_ties,
+)
 def gt(xp: Any, input: Any, other: Any, /) -> Any:
     """``input > other``, element by element."""
     return xp.greater(*_ordered(xp, input, other, "gt"))
 
 
-@op(node="GeBackward0", promote="arithmetic", differentiable=False, standard="greater_equal", samples=_with_ties)
+@op(
+    node="GeBackward0",
+    promote="arithmetic",
+    differentiable=False,
+    standard="greater_equal",
+    elementwise=True,
+    samples=_with_ties,
+)
 def ge(xp: Any, input: Any, other: Any, /) -> Any:
     """``input >= other``, element by element."""
     return xp.greater_equal(*_ordered(xp, input, other, "ge"))
@@ -114,7 +156,7 @@ def _nearly_equal(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), make(2), rtol=1e-5, atol=1e-8, equal_nan=False)
 
 
-@op(node="IscloseBackward0", promote="same", differentiable=False, samples=_nearly_equal)
+@op(node="IscloseBackward0", promote="same", differentiable=False, elementwise=True, samples=_nearly_equal)
 def isclose(xp: Any, input: Any, other: Any, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """``|input - other| <= atol + rtol * |other|``, element by element; two NaN are close if ``equal_nan`` says so.
 
@@ -169,37 +211,37 @@ def _also_complex(make: Make) -> Iterator[Sample]:
     yield Sample(make.of([1 + 2j, complex(math.nan, 1), complex(0, math.inf), 3], np.complex128))
 
 
-@op(node="IsnanBackward0", differentiable=False, standard="isnan", samples=_also_complex)
+@op(node="IsnanBackward0", differentiable=False, standard="isnan", elementwise=True, samples=_also_complex)
 def isnan(xp: Any, input: Any, /) -> Any:
     """Whether each element is NaN."""
     return xp.not_equal(input, input)
 
 
-@op(node="IsinfBackward0", differentiable=False, standard="isinf", samples=_also_complex)
+@op(node="IsinfBackward0", differentiable=False, standard="isinf", elementwise=True, samples=_also_complex)
 def isinf(xp: Any, input: Any, /) -> Any:
     """Whether each element is infinite; a complex number is, if one of its parts is."""
     return xp.isinf(input) if kind_of(xp, input) in "fc" else xp.not_equal(input, input)
 
 
-@op(node="IsfiniteBackward0", differentiable=False, standard="isfinite", samples=_also_complex)
+@op(node="IsfiniteBackward0", differentiable=False, standard="isfinite", elementwise=True, samples=_also_complex)
 def isfinite(xp: Any, input: Any, /) -> Any:
     """Whether each element is neither infinite nor NaN."""
     return xp.isfinite(input) if kind_of(xp, input) in "fc" else xp.equal(input, input)
 
 
-@op(node="IsposinfBackward0", differentiable=False, samples=_special_numbers)
+@op(node="IsposinfBackward0", differentiable=False, elementwise=True, samples=_special_numbers)
 def isposinf(xp: Any, input: Any, /) -> Any:
     """Whether each element is positive infinity."""
     return _is_infinity(xp, input, math.inf, "isposinf")
 
 
-@op(node="IsneginfBackward0", differentiable=False, samples=_special_numbers)
+@op(node="IsneginfBackward0", differentiable=False, elementwise=True, samples=_special_numbers)
 def isneginf(xp: Any, input: Any, /) -> Any:
     """Whether each element is negative infinity."""
     return _is_infinity(xp, input, -math.inf, "isneginf")
 
 
-@op(node="IsrealBackward0", differentiable=False, samples=_also_complex)
+@op(node="IsrealBackward0", differentiable=False, elementwise=True, samples=_also_complex)
 def isreal(xp: Any, input: Any, /) -> Any:
     """Whether the imaginary part of each element is zero; true of real numbers."""
     if kind_of(xp, input) == "c":
@@ -207,7 +249,7 @@ def isreal(xp: Any, input: Any, /) -> Any:
     return xp.ones(input.shape, dtype=dtypes.bool_)
 
 
-@op(node="SignbitBackward0", differentiable=False, standard="signbit", samples=_special_numbers)
+@op(node="SignbitBackward0", differentiable=False, standard="signbit", elementwise=True, samples=_special_numbers)
 def signbit(xp: Any, input: Any, /) -> Any:
     """Whether each element is negative; true of -0.0."""
     kind = require_kind(xp, input, "biuf", "signbit")
@@ -231,25 +273,25 @@ def _one_truth(make: Make) -> Iterator[Sample]:
         yield Sample(s.operands[0])
 
 
-@op(node="LogicalAndBackward0", differentiable=False, standard="logical_and", samples=_truths)
+@op(node="LogicalAndBackward0", differentiable=False, standard="logical_and", elementwise=True, samples=_truths)
 def logical_and(xp: Any, input: Any, other: Any, /) -> Any:
     """Whether both are true; what is not zero is true."""
     return _of_truths(xp, xp.logical_and, input, other, "logical_and")
 
 
-@op(node="LogicalOrBackward0", differentiable=False, standard="logical_or", samples=_truths)
+@op(node="LogicalOrBackward0", differentiable=False, standard="logical_or", elementwise=True, samples=_truths)
 def logical_or(xp: Any, input: Any, other: Any, /) -> Any:
     """Whether one is true; what is not zero is true."""
     return _of_truths(xp, xp.logical_or, input, other, "logical_or")
 
 
-@op(node="LogicalXorBackward0", differentiable=False, standard="logical_xor", samples=_truths)
+@op(node="LogicalXorBackward0", differentiable=False, standard="logical_xor", elementwise=True, samples=_truths)
 def logical_xor(xp: Any, input: Any, other: Any, /) -> Any:
     """Whether exactly one is true; what is not zero is true."""
     return _of_truths(xp, xp.logical_xor, input, other, "logical_xor")
 
 
-@op(node="LogicalNotBackward0", differentiable=False, standard="logical_not", samples=_one_truth)
+@op(node="LogicalNotBackward0", differentiable=False, standard="logical_not", elementwise=True, samples=_one_truth)
 def logical_not(xp: Any, input: Any, /) -> Any:
     """Whether each element is zero, which counts as false."""
     return xp.logical_not(input) if kind_of(xp, input) == "b" else xp.equal(input, 0)
@@ -280,6 +322,7 @@ def _one_of_bits(make: Make) -> Iterator[Sample]:
     promote="arithmetic",
     differentiable=False,
     standard="bitwise_and",
+    elementwise=True,
     samples=_bits_and_truths,
 )
 def bitwise_and(xp: Any, input: Any, other: Any, /) -> Any:
@@ -292,6 +335,7 @@ def bitwise_and(xp: Any, input: Any, other: Any, /) -> Any:
     promote="arithmetic",
     differentiable=False,
     standard="bitwise_or",
+    elementwise=True,
     samples=_bits_and_truths,
 )
 def bitwise_or(xp: Any, input: Any, other: Any, /) -> Any:
@@ -304,6 +348,7 @@ def bitwise_or(xp: Any, input: Any, other: Any, /) -> Any:
     promote="arithmetic",
     differentiable=False,
     standard="bitwise_xor",
+    elementwise=True,
     samples=_bits_and_truths,
 )
 def bitwise_xor(xp: Any, input: Any, other: Any, /) -> Any:
@@ -311,7 +356,7 @@ def bitwise_xor(xp: Any, input: Any, other: Any, /) -> Any:
     return xp.bitwise_xor(*_whole(xp, input, other, "bitwise_xor"))
 
 
-@op(node="BitwiseNotBackward0", differentiable=False, standard="bitwise_invert", samples=_one_of_bits)
+@op(node="BitwiseNotBackward0", differentiable=False, standard="bitwise_invert", elementwise=True, samples=_one_of_bits)
 def bitwise_not(xp: Any, input: Any, /) -> Any:
     """The bits that an integer does not have; the logical NOT of truth values.
 
@@ -327,6 +372,7 @@ def bitwise_not(xp: Any, input: Any, /) -> Any:
     promote="arithmetic",
     differentiable=False,
     standard="bitwise_left_shift",
+    elementwise=True,
     samples=_bits,
 )
 def bitwise_left_shift(xp: Any, input: Any, other: Any, /) -> Any:
@@ -340,6 +386,7 @@ def bitwise_left_shift(xp: Any, input: Any, other: Any, /) -> Any:
     promote="arithmetic",
     differentiable=False,
     standard="bitwise_right_shift",
+    elementwise=True,
     samples=_bits,
 )
 def bitwise_right_shift(xp: Any, input: Any, other: Any, /) -> Any:

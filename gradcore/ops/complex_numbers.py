@@ -17,7 +17,7 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["angle", "conj", "imag", "real", "sgn"]
+__all__ = ["angle", "conj", "imag", "real", "sgn", "view_as_complex", "view_as_real"]
 
 _COMPLEX = np.dtype(np.complex128)
 
@@ -34,7 +34,7 @@ def _numbers(make: Make) -> Iterator[Sample]:
     yield from _complex_numbers(make)
 
 
-@op(node="SelectBackward0", view=True, linear=True, samples=_complex_numbers)
+@op(node="SelectBackward0", view=True, linear=True, elementwise=True, samples=_complex_numbers)
 def real_part(xp: Any, input: Any, /) -> Any:
     """The real parts of complex numbers, a view of them."""
     return xp.real(input)
@@ -45,7 +45,7 @@ def real_part_vjp_input(xp: Any, g: Any) -> Any:
     return g
 
 
-@op(node="SelectBackward0", view=True, linear=True, samples=_complex_numbers)
+@op(node="SelectBackward0", view=True, linear=True, elementwise=True, samples=_complex_numbers)
 def imaginary_part(xp: Any, input: Any, /) -> Any:
     """The imaginary parts of complex numbers, a view of them."""
     return xp.imag(input)
@@ -77,7 +77,59 @@ def imag(input: Tensor) -> Tensor:
     return imaginary_part(input)  # type: ignore[no-any-return]
 
 
-@op(node="ConjBackward0", linear=True, samples=_complex_numbers)
+@op(node="ViewAsRealBackward0", view=True, linear=True, standard="view_as_real", samples=_complex_numbers)
+def view_as_real(xp: Any, input: Any, /) -> Any:
+    """Complex numbers as pairs of real ones, in a last dimension of size 2; a view.
+
+    Raises:
+        RuntimeError: ``input`` is real.
+    """
+    if kind_of(xp, input) != "c":
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return xp.view_as_real(input)
+
+
+@view_as_real.vjp("input")
+def view_as_real_vjp(xp: Any, g: Any) -> Any:
+    re, im = xp.getitem(g, (..., 0)), xp.getitem(g, (..., 1))
+    return xp.add(_as_complex(xp, re), xp.multiply(_as_complex(xp, im), 1j))
+
+
+def _pairs_of_reals(make: Make) -> Iterator[Sample]:
+    for shape in ((2, 3, 2), (2,), (0, 2)):
+        yield Sample(make(*shape))
+
+
+@op(node="ViewAsComplexBackward0", view=True, linear=True, standard="view_as_complex", samples=_pairs_of_reals)
+def view_as_complex(xp: Any, input: Any, /) -> Any:
+    """Pairs of real numbers, in a last dimension of size 2, as complex numbers; a view.
+
+    Raises:
+        RuntimeError: ``input`` is not real, its last dimension has another size, or its strides do not allow a view.
+    """
+    shape, strides = input.shape, xp.strides(input)
+    if kind_of(xp, input) != "f":
+        raise RuntimeError(
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
+            f"{dtypes.scalar_type_name(xp.np_dtype(input.dtype))}"
+        )
+    if not shape:
+        raise RuntimeError("Input tensor must have one or more dimensions")
+    if shape[-1] != 2:
+        raise RuntimeError(f"Tensor must have a last dimension of size 2, but got shape {list(shape)}")
+    if strides[-1] != 1 and 0 not in shape:
+        raise RuntimeError(f"Tensor must have a last dimension with stride 1, but got strides {list(strides)}")
+    if any(n % 2 for n, m in zip(strides[:-1], shape[:-1], strict=True) if m > 1):
+        raise RuntimeError(f"Tensor must have a stride divisible by 2 for all but last dimension, but got {list(strides)}")
+    return xp.view_as_complex(input)
+
+
+@view_as_complex.vjp("input")
+def view_as_complex_vjp(xp: Any, g: Any) -> Any:
+    return xp.stack([xp.real(g), xp.imag(g)], axis=-1)
+
+
+@op(node="ConjBackward0", linear=True, elementwise=True, samples=_complex_numbers)
 def conjugate(xp: Any, input: Any, /) -> Any:
     """The conjugates of complex numbers."""
     return xp.conj(input)
@@ -96,7 +148,7 @@ def conj(input: Any) -> Tensor:
     return conjugate(input) if input.is_complex() else input  # type: ignore[no-any-return]
 
 
-@op(node="AngleBackward0", promote="float", samples=_numbers)
+@op(node="AngleBackward0", promote="float", elementwise=True, samples=_numbers)
 def angle(xp: Any, input: Any, /) -> Any:
     """The angle of a complex number, in (-pi, pi]; 0 or pi for real ones."""
     if kind_of(xp, input) == "c":
@@ -113,7 +165,7 @@ def angle_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.multiply(g, turned)
 
 
-@op(node="SgnBackward0", standard="sign", samples=_numbers)
+@op(node="SgnBackward0", standard="sign", elementwise=True, samples=_numbers)
 def sgn(xp: Any, input: Any, /) -> Any:
     """``input / |input|``, and 0 at 0: the direction of a complex number, the sign of a real one."""
     kind = kind_of(xp, input)

@@ -10,6 +10,8 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device_of, get_default_device, resolve
+from gradcore.grad_mode import current_mode
+from gradcore.graph import NO_VERSIONS
 from gradcore.op import is_tensor, wrap
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     _check_dtype(array.dtype)
     cpu = resolve("cpu")
-    return wrap(array if type(array) is np.ndarray else np.asarray(array), cpu)
+    return _leaf(wrap(array if type(array) is np.ndarray else np.asarray(array), cpu), False)
 
 
 def scalar_tensor(value: complex, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -209,6 +211,8 @@ def _as_in(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
 
 
 def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
+    if current_mode().inference:
+        made._cell = NO_VERSIONS
     if requires_grad:
         if dtypes.category(made.dtype) < 2:
             raise RuntimeError(

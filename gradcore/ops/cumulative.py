@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import STANDARD, conj, op, standard
+from gradcore.ops._batching import along
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor, summed_dtype
 from gradcore.ops._reducing import as_dtype, narrowed, widened
 from gradcore.ops.creation import full
-from gradcore.ops.reduction import with_zeros
+from gradcore.ops.reduction import has_no_zero, with_zeros
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 
@@ -55,6 +56,11 @@ def cumsum_dim_vjp(xp: Any, g: Any, dim: int) -> Any:
     return _sum_of_rest(xp, g, dim) if g.shape else g
 
 
+@cumsum_dim.vmap
+def cumsum_dim_vmap(input: Any, dim: int, dtype: Any) -> Any:
+    return along(cumsum_dim, input, dim, dtype)
+
+
 def _sum_of_rest(xp: Any, x: Any, dim: int) -> Any:
     """For every element its sum with those after it."""
     return xp.flip(xp.cumulative_sum(xp.flip(x, axis=dim), axis=dim), axis=dim)
@@ -93,7 +99,7 @@ def cumprod_dim(xp: Any, input: Any, /, dim: int, dtype: Any = None) -> Any:
 def cumprod_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
     if not input.shape or 0 in input.shape:
         return g
-    if bool(xp.all(xp.not_equal(input, 0))):
+    if has_no_zero(xp, input):
         return xp.divide(_sum_of_rest(xp, xp.multiply(g, conj(xp, out)), dim), conj(xp, input))
     # The gradient at i is the product of all before i, times rest[i] = g[i] + x[i+1] * rest[i+1]. That
     # recurrence is solved by doubling, without division: after step k, rest[i] has the terms up to i + 2**k,
@@ -109,6 +115,11 @@ def cumprod_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
         factor = xp.multiply(factor, _shifted(xp, factor, dim, step))
         step *= 2
     return xp.multiply(before, rest)
+
+
+@cumprod_dim.vmap
+def cumprod_dim_vmap(input: Any, dim: int, dtype: Any) -> Any:
+    return along(cumprod_dim, input, dim, dtype)
 
 
 def _part(xp: Any, x: Any, dim: int, start: int | None, stop: int | None) -> Any:

@@ -72,7 +72,7 @@ LN2, LN10 = math.log(2.0), math.log(10.0)
 # Magnitudes and signs
 
 
-@op(node="AbsBackward0", standard="abs", samples=unary(away_from=0.0))
+@op(node="AbsBackward0", standard="abs", elementwise=True, samples=unary(away_from=0.0))
 def abs(xp: Any, input: Any, /) -> Any:
     """``|input|``; real for complex ``input``."""
     require_kind(xp, input, "iufc", "abs")
@@ -84,7 +84,18 @@ def abs_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.multiply(g, _sign(xp, input))
 
 
-@op(node="SignBackward0", samples=unary(away_from=0.0))
+def abs_(self: Tensor) -> Tensor:
+    """In-place :func:`abs`.
+
+    Raises:
+        RuntimeError: this tensor is complex, and so cannot hold the result.
+    """
+    if self.is_complex():
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return abs.inplace(self)
+
+
+@op(node="SignBackward0", elementwise=True, samples=unary(away_from=0.0))
 def sign(xp: Any, input: Any, /) -> Any:
     """-1, 0 or 1, as ``input`` is below, at or above zero; 0 for NaN, as in PyTorch. The gradient is zero.
 
@@ -108,7 +119,7 @@ def _numbers_with_signs(make: Make) -> Iterator[Sample]:
     yield Sample(make(), -1.0)
 
 
-@op(node="CopysignBackward0", promote="float", standard="copysign", samples=pairs)
+@op(node="CopysignBackward0", promote="float", standard="copysign", elementwise=True, samples=pairs)
 def copysign_tensor(xp: Any, input: Any, other: Any, /) -> Any:
     """The magnitude of ``input`` with the sign of ``other``, a tensor."""
     return _copysign(xp, input, other)
@@ -124,7 +135,7 @@ def copysign_tensor_vjp_other(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
-@op(node="CopysignBackward1", promote="float", samples=_numbers_with_signs)
+@op(node="CopysignBackward1", promote="float", elementwise=True, samples=_numbers_with_signs)
 def copysign_number(xp: Any, input: Any, other: Any, /) -> Any:
     """The magnitude of ``input`` with the sign of ``other``, a number."""
     return _copysign(xp, input, other)
@@ -148,7 +159,7 @@ def copysign_(self: Tensor, other: Any) -> Tensor:
 # Roots, exponentials, logarithms
 
 
-@op(node="SqrtBackward0", promote="float", standard="sqrt", samples=unary(low=0.1, high=3.0))
+@op(node="SqrtBackward0", promote="float", standard="sqrt", elementwise=True, samples=unary(low=0.1, high=3.0))
 def sqrt(xp: Any, input: Any, /) -> Any:
     """The square root."""
     return xp.sqrt(input)
@@ -205,7 +216,7 @@ def expm1(xp: Any, input: Any, /) -> Any:
     return xp.expm1(input)
 
 
-@op(node="LogBackward0", promote="float", standard="log", samples=unary(low=0.1, high=3.0))
+@op(node="LogBackward0", promote="float", standard="log", elementwise=True, samples=unary(low=0.1, high=3.0))
 def log(xp: Any, input: Any, /) -> Any:
     """The natural logarithm."""
     return xp.log(input)
@@ -216,7 +227,7 @@ def log_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.divide(g, conj(xp, input))
 
 
-@op(node="Log2Backward0", promote="float", standard="log2", samples=unary(low=0.1, high=3.0))
+@op(node="Log2Backward0", promote="float", standard="log2", elementwise=True, samples=unary(low=0.1, high=3.0))
 def log2(xp: Any, input: Any, /) -> Any:
     """The logarithm to base 2."""
     return xp.log2(input)
@@ -227,7 +238,7 @@ def log2_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.divide(g, conj(xp, xp.multiply(input, LN2)))
 
 
-@op(node="Log10Backward0", promote="float", standard="log10", samples=unary(low=0.1, high=3.0))
+@op(node="Log10Backward0", promote="float", standard="log10", elementwise=True, samples=unary(low=0.1, high=3.0))
 def log10(xp: Any, input: Any, /) -> Any:
     """The logarithm to base 10."""
     return xp.log10(input)
@@ -238,7 +249,7 @@ def log10_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.divide(g, conj(xp, xp.multiply(input, LN10)))
 
 
-@op(node="Log1PBackward0", promote="float", standard="log1p", samples=unary(low=-0.9, high=3.0))
+@op(node="Log1PBackward0", promote="float", standard="log1p", elementwise=True, samples=unary(low=-0.9, high=3.0))
 def log1p(xp: Any, input: Any, /) -> Any:
     """``log(1 + input)``, exact for small ``input``."""
     return xp.log1p(input)
@@ -343,7 +354,7 @@ def atan(xp: Any, input: Any, /) -> Any:
     return xp.atan(input)
 
 
-@op(node="Atan2Backward0", promote="float", standard="atan2", samples=pairs)
+@op(node="Atan2Backward0", promote="float", standard="atan2", elementwise=True, samples=pairs)
 def atan2(xp: Any, input: Any, other: Any, /) -> Any:
     """The angle of the point with ordinate ``input`` and abscissa ``other``, in [-pi, pi]."""
     require_kind(xp, input if hasattr(input, "dtype") else other, "f", "atan2")
@@ -427,7 +438,7 @@ def atanh(xp: Any, input: Any, /) -> Any:
     return xp.atanh(input)
 
 
-@op(node="Deg2RadBackward0", promote="float", linear=True, samples=reals)
+@op(node="Deg2RadBackward0", promote="float", linear=True, elementwise=True, samples=reals)
 def deg2rad(xp: Any, input: Any, /) -> Any:
     """Degrees as radians: ``input * pi / 180``."""
     require_kind(xp, input, "f", "deg2rad")
@@ -439,7 +450,7 @@ def deg2rad_vjp_input(xp: Any, g: Any) -> Any:
     return xp.multiply(g, math.pi / 180.0)
 
 
-@op(node="Rad2DegBackward0", promote="float", linear=True, samples=reals)
+@op(node="Rad2DegBackward0", promote="float", linear=True, elementwise=True, samples=reals)
 def rad2deg(xp: Any, input: Any, /) -> Any:
     """Radians as degrees: ``input * 180 / pi``."""
     require_kind(xp, input, "f", "rad2deg")
@@ -466,7 +477,7 @@ def _between_decimals(make: Make) -> Iterator[Sample]:
             yield Sample(*s.operands, decimals=decimals)
 
 
-@op(node="FloorBackward0", standard="floor", samples=_between_integers)
+@op(node="FloorBackward0", standard="floor", elementwise=True, samples=_between_integers)
 def floor(xp: Any, input: Any, /) -> Any:
     """The largest integer not above ``input``. The gradient is zero."""
     return _whole(xp, xp.floor, input, "floor")
@@ -477,7 +488,7 @@ def floor_vjp_input(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
-@op(node="CeilBackward0", standard="ceil", samples=_between_integers)
+@op(node="CeilBackward0", standard="ceil", elementwise=True, samples=_between_integers)
 def ceil(xp: Any, input: Any, /) -> Any:
     """The smallest integer not below ``input``. The gradient is zero."""
     return _whole(xp, xp.ceil, input, "ceil")
@@ -488,7 +499,7 @@ def ceil_vjp_input(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
-@op(node="TruncBackward0", standard="trunc", samples=_between_integers)
+@op(node="TruncBackward0", standard="trunc", elementwise=True, samples=_between_integers)
 def trunc(xp: Any, input: Any, /) -> Any:
     """``input`` without its fraction. The gradient is zero."""
     return _whole(xp, xp.trunc, input, "trunc")
@@ -499,7 +510,7 @@ def trunc_vjp_input(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
-@op(node="RoundBackward0", samples=_between_integers)
+@op(node="RoundBackward0", elementwise=True, samples=_between_integers)
 def round_to_integer(xp: Any, input: Any, /) -> Any:
     """The nearest integer, the even one of two that are equally near. The gradient is zero."""
     return _whole(xp, xp.round, input, "round")
@@ -510,7 +521,7 @@ def round_to_integer_vjp_input(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
-@op(node="RoundBackward1", samples=_between_decimals)
+@op(node="RoundBackward1", elementwise=True, samples=_between_decimals)
 def round_to_decimals(xp: Any, input: Any, /, *, decimals: int) -> Any:
     """The nearest number with so many digits after the point. The gradient is zero."""
     require_kind(xp, input, "f", "round")
@@ -536,7 +547,7 @@ def round_(self: Tensor, *, decimals: int | None = None) -> Tensor:
     return round_to_integer.inplace(self) if decimals is None else round_to_decimals.inplace(self, decimals=decimals)
 
 
-@op(node="FracBackward0", samples=_between_integers)
+@op(node="FracBackward0", elementwise=True, samples=_between_integers)
 def frac(xp: Any, input: Any, /) -> Any:
     """The fraction of ``input``, with its sign: ``input - trunc(input)``."""
     require_kind(xp, input, "f", "frac")
@@ -554,7 +565,7 @@ def _not_all_finite(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2))
 
 
-@op(node="NanToNumBackward0", samples=_not_all_finite)
+@op(node="NanToNumBackward0", elementwise=True, samples=_not_all_finite)
 def nan_to_num(
     xp: Any, input: Any, /, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Any:

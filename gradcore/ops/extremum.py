@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes, return_types
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops import bounds
+from gradcore.ops._batching import along, element_dims, over, rows
 from gradcore.ops._dims import check_not_empty, kept_shape, normalize_dim, normalize_dims, reduced_dims
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import Dims, over_dims, restored
@@ -88,9 +89,19 @@ def max_all_vjp(xp: Any, g: Any, input: Any, out: Any) -> Any:
     return _shared(xp, g, input, out)
 
 
+@max_all.vmap
+def max_all_vmap(input: Any) -> Any:
+    return amax_dim(input, element_dims(input))
+
+
 @min_all.vjp("input")
 def min_all_vjp(xp: Any, g: Any, input: Any, out: Any) -> Any:
     return _shared(xp, g, input, out)
+
+
+@min_all.vmap
+def min_all_vmap(input: Any) -> Any:
+    return amin_dim(input, element_dims(input))
 
 
 def _shared(xp: Any, g: Any, x: Any, out: Any) -> Any:
@@ -118,9 +129,19 @@ def max_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int, keepd
     return put_back(xp, g, input_shape, indices, dim, keepdim)
 
 
+@max_dim.vmap
+def max_dim_vmap(input: Any, dim: int, keepdim: bool) -> Any:
+    return along(max_dim, input, dim, keepdim)
+
+
 @min_dim.vjp("input")
 def min_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int, keepdim: bool) -> Any:
     return put_back(xp, g, input_shape, indices, dim, keepdim)
+
+
+@min_dim.vmap
+def min_dim_vmap(input: Any, dim: int, keepdim: bool) -> Any:
+    return along(min_dim, input, dim, keepdim)
 
 
 def _found(xp: Any, name: str, x: Any, dim: int, keepdim: bool) -> tuple[Any, Any]:
@@ -200,9 +221,19 @@ def amax_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: tuple[int, ...], ke
     return _shared_over(xp, g, input, out, dim, keepdim)
 
 
+@amax_dim.vmap
+def amax_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(amax_dim, input, dim, keepdim)
+
+
 @amin_dim.vjp("input")
 def amin_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
     return _shared_over(xp, g, input, out, dim, keepdim)
+
+
+@amin_dim.vmap
+def amin_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(amin_dim, input, dim, keepdim)
 
 
 def _shared_over(xp: Any, g: Any, x: Any, out: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
@@ -246,6 +277,11 @@ def aminmax_dim_vjp(xp: Any, g: Any, input: Any, min: Any, max: Any, dim: tuple[
     return xp.add(_shared_over(xp, g_min, input, min, dim, keepdim), _shared_over(xp, g_max, input, max, dim, keepdim))
 
 
+@aminmax_dim.vmap
+def aminmax_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(aminmax_dim, input, dim, keepdim)
+
+
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest element stands, the first of several; without ``dim``, its number in row-major order.
@@ -280,10 +316,20 @@ def argmax_dim(xp: Any, input: Any, /, dim: int | None = None, keepdim: bool = F
     return xp.argmax(_ordered(xp, "max", input), axis=dim, keepdims=keepdim)
 
 
+@argmax_dim.vmap
+def argmax_dim_vmap(input: Any, dim: int | None, keepdim: bool) -> Any:
+    return _search_batch(argmax_dim, input, dim, keepdim)
+
+
 @op(node="ArgminBackward0", differentiable=False, samples=_searches)
 def argmin_dim(xp: Any, input: Any, /, dim: int | None = None, keepdim: bool = False) -> Any:
     """The positions of the smallest elements."""
     return xp.argmin(_ordered(xp, "min", input), axis=dim, keepdims=keepdim)
+
+
+@argmin_dim.vmap
+def argmin_dim_vmap(input: Any, dim: int | None, keepdim: bool) -> Any:
+    return _search_batch(argmin_dim, input, dim, keepdim)
 
 
 @numpy_names
@@ -314,6 +360,11 @@ def median_all_vjp(xp: Any, g: Any, input: Any, out: Any) -> Any:
     return _shared(xp, g, input, out)
 
 
+@median_all.vmap
+def median_all_vmap(input: Any) -> Any:
+    return median_dim(rows(input), 1)[0]
+
+
 @op(node="MedianBackward1", outputs=("values", "indices"), nondifferentiable=("indices",), samples=over_dim)
 def median_dim(xp: Any, input: Any, /, dim: int, keepdim: bool = False) -> Any:
     """The middle elements along a dimension, and where they stand."""
@@ -323,6 +374,11 @@ def median_dim(xp: Any, input: Any, /, dim: int, keepdim: bool = False) -> Any:
 @median_dim.vjp("input")
 def median_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int, keepdim: bool) -> Any:
     return put_back(xp, g, input_shape, indices, dim, keepdim)
+
+
+@median_dim.vmap
+def median_dim_vmap(input: Any, dim: int, keepdim: bool) -> Any:
+    return along(median_dim, input, dim, keepdim)
 
 
 def _middle(xp: Any, x: Any, dim: int) -> Any:
@@ -435,3 +491,11 @@ def _search(name: str, input: Any, dim: int | None) -> tuple[Any, int | None]:
     dim = normalize_dim(dim, x.ndim)
     check_not_empty(name, x.shape, (dim,) if x.ndim else ())
     return x, dim if x.ndim else None
+
+
+def _search_batch(function: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
+    """A search in each element of a batch, along ``dim`` or in row-major order."""
+    if dim is not None:
+        return along(function, x, dim, keepdim)
+    found = function(rows(x), 1)
+    return found.reshape((x.shape[0],) + (1,) * (x.ndim - 1)) if keepdim else found

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
+from gradcore.ops._batched_indices import number_of_element
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._indices import (
+    Place,
     as_number,
     cleared_at,
     index_tensor,
@@ -26,9 +28,12 @@ from gradcore.ops._indices import (
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
 from gradcore.ops.broadcasting import broadcast_shapes, expand
+from gradcore.ops.indexing import index as index_at
+from gradcore.ops.indexing import values_put
 from gradcore.ops.shape import reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
+from gradcore.view import check_graph
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -67,6 +72,12 @@ def gathered_vjp(xp: Any, g: Any, index: Any, input_shape: Any, dim: int) -> Any
     return _added_along(xp, g, index, tuple(input_shape), dim)
 
 
+@gathered.vmap
+def gathered_vmap(input: Any, index: Any, dim: int) -> Any:
+    dim = normalize_dim(dim, input.ndim - 1) + 1
+    return reshape(gathered(*vectors(input, index), dim), index.shape)
+
+
 @numpy_names
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """For ``dim=0``: ``out[i][j] = input[index[i][j]][j]``. ``index`` may be smaller than ``input`` in other dimensions.
@@ -77,7 +88,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     input = as_tensor(input, "gather")
     index = index_tensor("gather", index, input)
     dim = normalize_dim(dim, input.ndim)
-    _check_smaller("gather", index, input, "self", dim)
+    check_smaller("gather", index, input, "self", dim)
     return run_with_index_errors(gathered, RuntimeError, input, index, dim)
 
 
@@ -142,6 +153,9 @@ def scattered(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     return out
 
 
+scattered.op.shares = "none"
+
+
 @scattered.into
 def scattered_into(xp: Any, input: Any, index: Any, src: Any, dim: int) -> None:
     refuse_negative(xp, index, input.shape, dim)
@@ -158,6 +172,11 @@ def scattered_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
 @scattered.vjp("src")
 def scattered_vjp_src(xp: Any, g: Any, index: Any, src_shape: Any, dim: int) -> Any:
     return _padded(xp, _gathered(xp, g, index, dim), src_shape)
+
+
+@scattered.vmap
+def scattered_vmap(input: Any, index: Any, src: Any, dim: int) -> Any:
+    return reshape(scattered(*vectors(input, index, src), dim + 1), input.shape)
 
 
 def _scatters_of_numbers(make: Make) -> Iterator[Sample]:
@@ -183,6 +202,11 @@ def scattered_number_into(xp: Any, input: Any, index: Any, dim: int, value: Any)
 @scattered_number.vjp("input")
 def scattered_number_vjp(xp: Any, g: Any, index: Any, dim: int) -> Any:
     return _cleared_along(xp, g, index, dim)
+
+
+@scattered_number.vmap
+def scattered_number_vmap(input: Any, index: Any, dim: int, value: Any) -> Any:
+    return reshape(scattered_number(*vectors(input, index), dim + 1, value), input.shape)
 
 
 @numpy_names
@@ -216,6 +240,9 @@ def added_along(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     return xp.add(input, _added_along(xp, part, index, input.shape, dim))
 
 
+added_along.op.shares = "none"
+
+
 @added_along.vjp("input")
 def added_along_vjp_input(xp: Any, g: Any) -> Any:
     return g
@@ -224,6 +251,11 @@ def added_along_vjp_input(xp: Any, g: Any) -> Any:
 @added_along.vjp("src")
 def added_along_vjp_src(xp: Any, g: Any, index: Any, src_shape: Any, dim: int) -> Any:
     return _padded(xp, _gathered(xp, g, index, dim), src_shape)
+
+
+@added_along.vmap
+def added_along_vmap(input: Any, index: Any, src: Any, dim: int) -> Any:
+    return reshape(added_along(*vectors(input, index, src), dim + 1), input.shape)
 
 
 @numpy_names
@@ -257,6 +289,11 @@ def sum_along_vjp(xp: Any, g: Any, index: Any, axis: int) -> Any:
     return xp.gather(g, index, axis)
 
 
+@sum_along.vmap
+def sum_along_vmap(values: Any, index: Any, axis: int, shape: tuple[int, ...], size: int) -> Any:
+    return sum_along(values, index, normalize_dim(axis, len(shape)) + 1, (size, *shape))
+
+
 @standard("scatter_add_along")
 def scatter_add_along(values: Tensor, index: Tensor, axis: int, shape: Any, /) -> Tensor:
     """The namespace's spelling of :func:`sum_along`."""
@@ -282,6 +319,12 @@ def taken(xp: Any, input: Any, index: Any, /) -> Any:
 @taken.vjp("input")
 def taken_vjp(xp: Any, g: Any, index: Any, input_shape: Any) -> Any:
     return xp.reshape(xp.scatter_add(g, (index,), (math.prod(input_shape),)), tuple(input_shape))
+
+
+@taken.vmap
+def taken_vmap(input: Any, index: Any, size: int) -> Any:
+    flat = index_at(_rows(input), number_of_element(size, 1, index), _rows(index), at=(Place(0), Place(1)))
+    return reshape(flat, index.shape)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -311,6 +354,9 @@ def put_flat(xp: Any, input: Any, index: Any, source: Any, /, accumulate: bool) 
     return xp.reshape(flat, input.shape)
 
 
+put_flat.op.shares = "none"
+
+
 @put_flat.vjp("input")
 def put_flat_vjp_input(xp: Any, g: Any, index: Any, accumulate: bool) -> Any:
     if accumulate:
@@ -321,6 +367,13 @@ def put_flat_vjp_input(xp: Any, g: Any, index: Any, accumulate: bool) -> Any:
 @put_flat.vjp("source")
 def put_flat_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any) -> Any:
     return xp.reshape(xp.getitem(xp.reshape(g, (-1,)), (xp.reshape(index, (-1,)),)), tuple(source_shape))
+
+
+@put_flat.vmap
+def put_flat_vmap(input: Any, index: Any, source: Any, accumulate: bool, size: int) -> Any:
+    at = (number_of_element(size, 1, index), _rows(index))
+    flat = values_put(_rows(input), _rows(source), *at, at=(Place(0), Place(1)), accumulate=accumulate)
+    return reshape(flat, input.shape)
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -335,6 +388,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """Write into this tensor; see :func:`put`."""
+    check_graph(self, "put_", (self, source))
     return run_with_index_errors(put_flat.inplace, IndexError, *_put_operands(self, index, source), accumulate)
 
 
@@ -350,6 +404,15 @@ def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
             for d, n in enumerate(shape)
         ]
     )
+
+
+def vectors(*operands: Any) -> list[Any]:
+    """Batches of elements; an element without dimensions as a vector."""
+    return [x if x.ndim > 1 else reshape(x, (x.shape[0], 1)) for x in operands]
+
+
+def _rows(x: Any) -> Any:
+    return reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
@@ -381,10 +444,10 @@ def _padded(xp: Any, x: Any, shape: Any) -> Any:
 # Operands as users give them.
 
 
-def _check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int | None) -> None:
+def check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int | None) -> None:
     """Raise if ``index`` is larger than ``x`` in a dimension other than ``dim``."""
     if (index.ndim or 1) != (x.ndim or 1):
-        raise RuntimeError(
+        raise (IndexError if name == "src" and _is_too_flat(index.shape, x.shape) else RuntimeError)(
             f"{function}(): Index tensor must have the same number of dimensions as {name} tensor, but got "
             f"{list(index.shape)} and {list(x.shape)}"
         )
@@ -396,6 +459,11 @@ def _check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int 
             )
 
 
+def _is_too_flat(index: Any, src: Any) -> bool:
+    """Whether ``src`` is large enough in the dimensions that it has, but has too few; PyTorch notices when it asks for them."""
+    return 0 < len(src) < len(index) and all(n <= m for n, m in zip(index, src, strict=False))
+
+
 def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:
     input = as_tensor(input, "scatter")
     index = index_tensor("scatter", index, input)
@@ -403,10 +471,10 @@ def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) ->
     if (src is None) == (value is None):
         raise TypeError("scatter() needs src (a tensor or a number) or value (a number), and not both")
     source = value if src is None else src
-    _check_smaller("scatter", index, input, "self", dim)
+    check_smaller("scatter", index, input, "self", dim)
     if not is_tensor(source):
         return scattered_number, (input, index, dim, fill_value(as_number("scatter", source), input.dtype))
-    _check_source("scatter", input, index, source)
+    check_source("scatter", input, index, source)
     return scattered, (input, index, source, dim)
 
 
@@ -415,18 +483,18 @@ def _scatter_add_operands(input: Any, dim: int, index: Any, src: Any) -> tuple[A
     src = as_tensor(src, "scatter_add", "src", 4)
     index = index_tensor("scatter_add", index, input)
     dim = normalize_dim(dim, input.ndim)
-    _check_smaller("scatter_add", index, input, "self", dim)
-    _check_source("scatter_add", input, index, src)
+    check_smaller("scatter_add", index, input, "self", dim)
+    check_source("scatter_add", input, index, src)
     return input, index, src, dim
 
 
-def _check_source(function: str, input: Tensor, index: Tensor, src: Tensor) -> None:
+def check_source(function: str, input: Tensor, index: Tensor, src: Tensor) -> None:
     if src.dtype != input.dtype:
         raise RuntimeError(
             f"{function}(): Expected self.dtype to be equal to src.dtype, but got {dtypes.dtype_name(input.dtype)} and "
             f"{dtypes.dtype_name(src.dtype)}"
         )
-    _check_smaller(function, index, src, "src", None)
+    check_smaller(function, index, src, "src", None)
 
 
 def _put_operands(input: Any, index: Any, source: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,11 +16,14 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device_of
-from gradcore.op import is_tensor, op, wrap
+from gradcore.op import STANDARD, is_tensor, op, wrap
 from gradcore.ops import creation
+from gradcore.ops._batched_indices import BatchedIndex, in_front, is_mask
+from gradcore.ops._batching import aligned
 from gradcore.ops._dims import normalize_dim
+from gradcore.ops._indices import Place
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.assignment import copy_, fill_value, filled, filled_number
+from gradcore.ops.assignment import copy_, fill_, fill_value, filled, filled_number
 from gradcore.ops.cast import cast, to_device
 from gradcore.ops.shape import ALL, alias, insert_dim, reshape
 from gradcore.spelling import numpy_names
@@ -29,13 +32,7 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["index_put", "narrow", "select"]
-
-
-class Place(int):
-    """Stands in an index for the index tensor of that number."""
-
-    __slots__ = ()
+__all__ = ["index_put", "narrow", "select", "select_scatter", "slice_scatter"]
 
 
 _ALONE = (Place(0),)
@@ -66,6 +63,14 @@ def select_vjp(xp: Any, g: Any, input_shape: Any, dim: int, index: int) -> Any:
     return xp.scatter_add(g, along(dim if dim >= 0 else dim + len(input_shape), index), input_shape)
 
 
+@select.vmap
+def select_vmap(input: Any, dim: int, index: int) -> Any:
+    shape = input.shape[1:]
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    return select(input, normalize_dim(dim, len(shape)) + 1, index)
+
+
 def _slices(make: Make) -> Iterator[Sample]:
     for shape, dim, bounds in (
         ((4,), 0, (1, 3, 1)),
@@ -85,6 +90,11 @@ def slice_along(xp: Any, input: Any, /, dim: int, start: int, stop: int, step: i
 @slice_along.vjp("input")
 def slice_along_vjp(xp: Any, g: Any, input_shape: Any, dim: int, start: int, stop: int, step: int) -> Any:
     return xp.scatter_add(g, along(dim, slice(start, stop, step)), input_shape)
+
+
+@slice_along.vmap
+def slice_along_vmap(input: Any, dim: int, start: int, stop: int, step: int) -> Any:
+    return slice_along(input, dim + 1, start, stop, step)
 
 
 def along(dim: int, at: Any) -> tuple[Any, ...]:
@@ -116,6 +126,89 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     return slice_along(input, dim, start, start + length, 1)  # type: ignore[no-any-return]
 
 
+# Copies with one such part replaced.
+
+
+def _parts_to_replace(make: Make) -> Iterator[Sample]:
+    yield Sample(make(3), make(), at=(1, ...))
+    yield Sample(make(2, 3), make(2), at=(ALL, -1, ...))
+    yield Sample(make(2, 5), make(2, 3), at=(ALL, slice(0, 5, 2), ...))
+    yield Sample(make(3, 2), make(0, 2), at=(slice(1, 1, 1), ...))
+
+
+@op(node="SelectScatterBackward0", samples=_parts_to_replace)
+def selection_replaced(xp: Any, input: Any, src: Any, /, at: tuple[Any, ...]) -> Any:
+    """``input`` with ``src`` at one position of a dimension."""
+    return _replaced(xp, input, src, at)
+
+
+@op(node="SliceScatterBackward0", samples=_parts_to_replace)
+def slice_replaced(xp: Any, input: Any, src: Any, /, at: tuple[Any, ...]) -> Any:
+    """``input`` with ``src`` in a slice of a dimension."""
+    return _replaced(xp, input, src, at)
+
+
+@selection_replaced.vjp("input")
+@slice_replaced.vjp("input")
+def replaced_vjp_input(xp: Any, g: Any, src_shape: Any, at: tuple[Any, ...]) -> Any:
+    written = xp.scatter_add(xp.ones(tuple(src_shape), dtype=xp.float64), at, tuple(g.shape))
+    return xp.where(written > 0, 0.0, g)
+
+
+@selection_replaced.vjp("src")
+@slice_replaced.vjp("src")
+def replaced_vjp_src(xp: Any, g: Any, at: tuple[Any, ...]) -> Any:
+    return xp.getitem(g, at)
+
+
+@selection_replaced.vmap
+@slice_replaced.vmap
+def replaced_vmap(input: Any, src: Any, at: tuple[Any, ...]) -> Any:
+    return slice_replaced(input, src, (ALL, *at))
+
+
+@numpy_names
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of ``input`` with ``src`` at one position of a dimension.
+
+    Raises:
+        IndexError: there is no such position or dimension.
+        RuntimeError: ``src`` has another shape than what is replaced.
+    """
+    input, src = as_tensor(input, "select_scatter"), as_tensor(src, "select_scatter", "src", 2)
+    shape = input._data.shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim, index = normalize_dim(dim, len(shape)), operator.index(index)
+    if not -shape[dim] <= index < shape[dim]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    _check_replacement("select_scatter", src, (*shape[:dim], *shape[dim + 1 :]))
+    return selection_replaced(input, cast(src, input.dtype), along(dim, index))  # type: ignore[no-any-return]
+
+
+@numpy_names
+def slice_scatter(
+    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """A copy of ``input`` with ``src`` in place of ``input[start:end:step]`` of a dimension.
+
+    Raises:
+        IndexError: there is no such dimension.
+        RuntimeError: ``src`` has another shape than what is replaced, or ``step`` is not positive.
+    """
+    input, src = as_tensor(input, "slice_scatter"), as_tensor(src, "slice_scatter", "src", 2)
+    shape = input._data.shape
+    if not shape:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    dim = normalize_dim(dim, len(shape))
+    if step < 1:
+        raise RuntimeError(f"slice step must be positive, but got {step}")
+    bounds = _bounds(slice(start, end, step), shape[dim])
+    count = len(range(*bounds))
+    _check_replacement("slice_scatter", src, (*shape[:dim], count, *shape[dim + 1 :]))
+    return slice_replaced(input, cast(src, input.dtype), along(dim, slice(*bounds)))  # type: ignore[no-any-return]
+
+
 # Index tensors and masks.
 
 
@@ -144,6 +237,15 @@ def index_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, at: tuple[Any, ..
     return xp.scatter_add(g, _with_indices(at, indices), tuple(input_shape))
 
 
+@index.vmap
+def index_vmap(input: Any, indices: Any, at: tuple[Any, ...], batched: Any, size: int) -> Any:
+    joined, *flags = batched
+    place = BatchedIndex(at, indices, flags, input.shape[1:] if joined else input.shape, size, joined)
+    if place.basic:
+        input = STANDARD["getitem"](input, place.basic)
+    return place.result(index(input, *place.indices, at=place.at))
+
+
 def _sums_at_indices(make: Make) -> Iterator[Sample]:
     place = (Place(0),)
     yield Sample(make(3), make.of([0, 2, 2], np.dtype(np.int64)), at=place, shape=(4,))
@@ -160,6 +262,19 @@ def index_adjoint(xp: Any, values: Any, /, *indices: Any, at: tuple[Any, ...], s
 @index_adjoint.vjp("values")
 def index_adjoint_vjp(xp: Any, g: Any, indices: Any, at: tuple[Any, ...]) -> Any:
     return xp.getitem(g, _with_indices(at, indices))
+
+
+@index_adjoint.vmap
+def index_adjoint_vmap(
+    values: Any, indices: Any, at: tuple[Any, ...], shape: tuple[int, ...], batched: Any, size: int
+) -> Any:
+    place = BatchedIndex(at, indices, batched[1:], shape, size)
+    whole = part = (size, *shape)
+    if place.basic:
+        part = np.broadcast_to(0, whole)[place.basic].shape
+    added = place.values(in_front(values, batched[0], size))
+    found = index_adjoint(added, *place.indices, at=place.at, shape=part)
+    return STANDARD["scatter_add"](found, place.basic, whole) if place.basic else found
 
 
 def _values_at_indices(make: Make) -> Iterator[Sample]:
@@ -181,6 +296,9 @@ def values_put(xp: Any, input: Any, values: Any, /, *indices: Any, at: tuple[Any
     out = xp.copy(input)
     xp.setitem(out, where, values)
     return out
+
+
+values_put.op.shares = "none"
 
 
 @values_put.into
@@ -209,6 +327,20 @@ def values_put_vjp_values(xp: Any, g: Any, indices: Any, at: tuple[Any, ...]) ->
     return xp.getitem(g, _with_indices(at, indices))
 
 
+@values_put.vmap
+def values_put_vmap(
+    input: Any, values: Any, indices: Any, at: tuple[Any, ...], accumulate: bool, batched: Any, size: int
+) -> Any:
+    input, values = in_front(input, batched[0], size), in_front(values, batched[1], size)
+    if len(at) == 1 and batched[2] and is_mask(indices[0]) and values.ndim == 1:
+        # One value at places that differ among the elements: their number does not matter.
+        put = aligned(values, input.ndim - 1)
+        mask = reshape(indices[0], (*indices[0].shape, *[1] * (input.ndim - indices[0].ndim)))
+        return STANDARD["where"](mask, input + put if accumulate else put, input)
+    place = BatchedIndex(at, indices, batched[2:], input.shape[1:], size)
+    return values_put(input, place.values(values), *place.indices, at=place.at, accumulate=accumulate)
+
+
 def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """``input`` with ``values`` written at ``[indices]``; ``accumulate`` adds them, at repeated indices all of them.
 
@@ -223,7 +355,9 @@ def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bo
 def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Tensor:
     """Write ``values`` at ``[indices]`` of this tensor; ``accumulate`` adds them."""
     found = _parse_put(self, indices)
-    return _put(values_put.inplace, found, _assignable(found.rest, values), accumulate)
+    values = _assignable(found.rest, values)
+    values = values if accumulate else _as_filled_with(self, found, values)
+    return _put(values_put.inplace, found, values, accumulate)
 
 
 # Indexing by any combination.
@@ -284,7 +418,7 @@ def setitem(self: Tensor, at: Any, value: Any) -> None:
         value = _assignable(found.rest, value)
         if is_tensor(value):
             value = _without_leading_ones(value, _selected_ndim(found))
-        _put(values_put.inplace, found, value, False)
+        _put(values_put.inplace, found, _as_filled_with(self, found, value), False)
     else:
         _assign(found.rest, value)
 
@@ -440,6 +574,20 @@ def _check_mask(mask: Any, shape: Any, dim: int) -> None:
             )
 
 
+def _replaced(xp: Any, input: Any, src: Any, at: tuple[Any, ...]) -> Any:
+    out = xp.copy(input)
+    xp.setitem(out, at, src)
+    return out
+
+
+def _check_replacement(function: str, src: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(src.shape) != tuple(shape):
+        raise RuntimeError(
+            f"{function}: expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size "
+            f"= {list(shape)}"
+        )
+
+
 def _refuse_integer(at: int, shape: Any, dim: int) -> None:
     if not shape:
         raise IndexError(
@@ -466,10 +614,12 @@ def _assign(target: Tensor, value: Any) -> None:
         # PyTorch makes a tensor of the number; through a view, nobody sees which of the two nodes it is.
         if target._view is not None:
             filled_number.inplace(target, value)
-        else:
+        elif target._data.shape:
             filled.inplace(target, _as_element(target, value))
-    elif value.ndim == 0 and value._device is target._device and value.dtype == target.dtype:
-        filled.inplace(target, value)
+        else:
+            copy_(target, _as_element(target, value))
+    elif not value._data.shape and target._data.shape and value._device is target._device:
+        fill_(target, value)
     else:
         copy_(target, _without_leading_ones(value, target.ndim))
 
@@ -500,6 +650,15 @@ def _put(write: Any, found: _Parsed, values: Any, accumulate: bool) -> Tensor:
             f"shape mismatch: value tensor of shape {list(getattr(values, 'shape', ()))} cannot be broadcast to indexing "
             f"result ({e})"
         ) from None
+
+
+def _as_filled_with(self: Tensor, found: _Parsed, values: Any) -> Any:
+    """One value for all places of a mask in the dtype of what is written to, as ``masked_fill_`` takes it."""
+    if not is_tensor(values) or values.dtype == self.dtype or values.numel() != 1 or found.rest is not self:
+        return values
+    masked = len(found.indices) == 1 and found.indices[0].dtype == dtypes.bool_
+    real = dtypes.category(values.dtype) < 3 or dtypes.category(self.dtype) == 3
+    return cast(values, self.dtype) if masked and real else values
 
 
 def _selected_ndim(found: _Parsed) -> int:

@@ -54,7 +54,9 @@ def _lists_to_concatenate(make: Make) -> Iterator[Sample]:
 @op(node="CatBackward0", promote="arithmetic", linear=True, samples=_lists_to_concatenate)
 def concatenated(xp: Any, *tensors: Any, dim: int) -> Any:
     """The tensors one after the other along a dimension; an empty one of shape (0,) goes with any."""
-    return xp.concat([x for x in tensors if x.shape != (0,)] or tensors, axis=dim)
+    out = xp.concat([x for x in tensors if x.shape != (0,)] or tensors, axis=dim)
+    # Of operands in column-major order some libraries make a result in that order.
+    return out if xp.is_contiguous(out) else xp.copy(out)
 
 
 @concatenated.vjp("tensors")
@@ -69,6 +71,15 @@ def concatenated_vjp(xp: Any, g: Any, tensors_shapes: Any, dim: int, needs: Any)
         grads.append(xp.getitem(g, along(dim, slice(start, stop))) if need else None)
         start = stop
     return grads
+
+
+@concatenated.vmap
+def concatenated_vmap(tensors: Any, dim: int, size: int) -> Any:
+    like = next((x for x in tensors if tuple(x.shape[1:]) != (0,)), tensors[0])
+    dim = normalize_dim(dim, like.ndim - 1) + 1
+    # An empty vector goes with anything, which a batch of them does not.
+    none = (size, *[0 if d == dim else n for d, n in enumerate(like.shape)][1:])
+    return concatenated(*[x if x.ndim == like.ndim else reshape(x, none) for x in tensors], dim=dim)
 
 
 @numpy_names
@@ -120,6 +131,11 @@ def stacked(xp: Any, *tensors: Any, dim: int) -> Any:
 @stacked.vjp("tensors")
 def stacked_vjp(xp: Any, g: Any, dim: int, needs: Any) -> Any:
     return [xp.getitem(g, along(dim, i)) if need else None for i, need in enumerate(needs)]
+
+
+@stacked.vmap
+def stacked_vmap(tensors: Any, dim: int) -> Any:
+    return stacked(*tensors, dim=normalize_dim(dim, tensors[0].ndim) + 1)
 
 
 @standard("stack")
@@ -217,6 +233,11 @@ def unbound_vjp(xp: Any, g: Any, input_shape: Any, dim: int) -> Any:
     return xp.stack(g, axis=dim if dim >= 0 else dim + len(input_shape))
 
 
+@unbound.vmap
+def unbound_vmap(input: Any, dim: int) -> Any:
+    return unbound(input, _splittable("unbind", input.shape[1:], dim) + 1)
+
+
 @numpy_names
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The parts at each position of a dimension, without that dimension."""
@@ -277,6 +298,16 @@ def split_unevenly(xp: Any, input: Any, /, split_sizes: tuple[int, ...], dim: in
 @split_unevenly.vjp("input")
 def split_vjp(xp: Any, g: Any, input_shape: Any, dim: int) -> Any:
     return xp.concat(g, axis=dim if dim >= 0 else dim + len(input_shape))
+
+
+@split_evenly.vmap
+def split_evenly_vmap(input: Any, split_size: int, dim: int) -> Any:
+    return split_evenly(input, split_size, _splittable("split", input.shape[1:], dim) + 1)
+
+
+@split_unevenly.vmap
+def split_unevenly_vmap(input: Any, split_sizes: tuple[int, ...], dim: int) -> Any:
+    return split_unevenly(input, split_sizes, _splittable("split_with_sizes", input.shape[1:], dim) + 1)
 
 
 @numpy_names

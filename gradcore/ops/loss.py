@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
 from gradcore.ops import arithmetic, elementwise, special
-from gradcore.ops._losses import REDUCTIONS, check_reduction, finish, per_element, reduced, reduction_of
+from gradcore.ops._losses import (
+    REDUCTIONS,
+    aligned_operands,
+    check_reduction,
+    finish,
+    finish_each,
+    per_element,
+    reduced,
+    reduction_of,
+)
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.reduction import sum
@@ -64,6 +73,11 @@ def squared_error_vjp(xp: Any, g: Any, input: Any, target: Any, reduction: str, 
     difference = xp.subtract(input, target)
     slope = xp.multiply(difference, 2 * per_element(g, difference.shape, reduction))
     return _antisymmetric(xp, slope, needs)
+
+
+@squared_error.vmap
+def squared_error_vmap(input: Any, target: Any, reduction: str) -> Any:
+    return finish_each(squared_error(*aligned_operands(input, target), "none"), reduction)
 
 
 def l1_loss(
@@ -130,6 +144,11 @@ def smooth_distance_vjp(
     return _knee_gradient(xp, g, xp.subtract(input, target), beta, 1 / beta, reduction, needs)
 
 
+@smooth_distance.vmap
+def smooth_distance_vmap(input: Any, target: Any, reduction: str, beta: float) -> Any:
+    return finish_each(smooth_distance(*aligned_operands(input, target), "none", beta), reduction)
+
+
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
@@ -165,6 +184,11 @@ def huber_distance_vjp(
     xp: Any, g: Any, input: Any, target: Any, reduction: str, delta: float, needs: tuple[bool, bool]
 ) -> Any:
     return _knee_gradient(xp, g, xp.subtract(input, target), delta, 1.0, reduction, needs)
+
+
+@huber_distance.vmap
+def huber_distance_vmap(input: Any, target: Any, reduction: str, delta: float) -> Any:
+    return finish_each(huber_distance(*aligned_operands(input, target), "none", delta), reduction)
 
 
 def _knee_gradient(

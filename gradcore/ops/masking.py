@@ -11,11 +11,17 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard, wrap
+from gradcore.ops._batched_indices import refuse_dynamic_shape
+from gradcore.ops._batching import aligned
+from gradcore.ops._indices import Place
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
-from gradcore.ops.broadcasting import broadcast_shapes
+from gradcore.ops.broadcasting import broadcast_shapes, expand
 from gradcore.ops.cast import cast
+from gradcore.ops.gathering import gather
+from gradcore.ops.indexing import index as index_at
 from gradcore.ops.joining import unbind
+from gradcore.ops.shape import ALL, reshape
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ def _choices(make: Make) -> Iterator[Sample]:
     yield Sample(make.bools(3), 0, make(3))
 
 
-@op(node="WhereBackward0", promote="arithmetic", promotes=("input", "other"), samples=_choices)
+@op(node="WhereBackward0", promote="arithmetic", promotes=("input", "other"), elementwise=True, samples=_choices)
 def chosen(xp: Any, condition: Any, input: Any, other: Any, /) -> Any:
     """``input`` where ``condition`` is true, ``other`` elsewhere."""
     return xp.where(condition, input, other)
@@ -109,7 +115,7 @@ def _masks_and_numbers(make: Make) -> Iterator[Sample]:
         yield Sample(*sample.operands, value=1.5)
 
 
-@op(node="MaskedFillBackward0", samples=_masks_and_numbers)
+@op(node="MaskedFillBackward0", elementwise=True, samples=_masks_and_numbers)
 def filled_where(xp: Any, input: Any, mask: Any, /, value: Any) -> Any:
     """``input`` with one number where ``mask`` is true."""
     return xp.where(mask, value, input)
@@ -136,6 +142,9 @@ def filled_where_with(xp: Any, input: Any, mask: Any, value: Any, /) -> Any:
     return xp.where(mask, xp.astype(value, input.dtype), input)
 
 
+filled_where_with.op.shares = "any"
+
+
 @filled_where_with.into
 def filled_where_with_into(xp: Any, input: Any, mask: Any, value: Any) -> None:
     xp.setitem(input, xp.broadcast_to(mask, input.shape), xp.astype(value, input.dtype))
@@ -149,6 +158,12 @@ def filled_where_with_vjp_input(xp: Any, g: Any, mask: Any) -> Any:
 @filled_where_with.vjp("value")
 def filled_where_with_vjp_value(xp: Any, g: Any, mask: Any) -> Any:
     return xp.sum(xp.where(mask, g, 0.0))
+
+
+@filled_where_with.vmap
+def filled_where_with_vmap(input: Any, mask: Any, value: Any) -> Any:
+    ndim = max(input.ndim, mask.ndim) - 1
+    return chosen(aligned(mask, ndim), aligned(cast(value, input.dtype), ndim), aligned(input, ndim))
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -182,6 +197,15 @@ def selected_where_vjp(xp: Any, g: Any, mask: Any, input_shape: Any) -> Any:
     return xp.reshape(flat, shape)
 
 
+@selected_where.vmap
+def selected_where_vmap(input: Any, mask: Any, batched: Any, size: int) -> Any:
+    if batched[1]:
+        refuse_dynamic_shape("masked_select")
+    shape = broadcast_shapes(input.shape[1:], mask.shape)
+    input = expand(aligned(input, len(shape)), (size, *shape))
+    return index_at(input, expand(mask, shape), at=(ALL, Place(0)))
+
+
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is true, as a vector; both broadcast.
 
@@ -209,6 +233,9 @@ def filled_in_order(xp: Any, input: Any, mask: Any, source: Any, /) -> Any:
     return out
 
 
+filled_in_order.op.shares = "any"
+
+
 @filled_in_order.into
 def filled_in_order_into(xp: Any, input: Any, mask: Any, source: Any) -> None:
     mask = xp.broadcast_to(mask, input.shape)
@@ -230,6 +257,19 @@ def filled_in_order_vjp_source(xp: Any, g: Any, mask: Any, source_shape: Any) ->
     used = xp.getitem(xp.reshape(g, (-1,)), (xp.reshape(xp.broadcast_to(mask, g.shape), (-1,)),))
     flat = xp.scatter_add(used, (slice(0, used.shape[0]), ...), (math.prod(source_shape),))
     return xp.reshape(flat, tuple(source_shape))
+
+
+@filled_in_order.vmap
+def filled_in_order_vmap(input: Any, mask: Any, source: Any, size: int) -> Any:
+    shape = broadcast_shapes(input.shape[1:], mask.shape[1:])
+    whole, count = (size, *shape), math.prod(source.shape[1:])
+    input, mask = expand(aligned(input, len(shape)), whole), expand(aligned(mask, len(shape)), whole)
+    if not count:
+        return filled_in_order(input, mask, source)
+    # How many places there are up to each says which element of the source comes there.
+    at = reshape(mask, (size, math.prod(shape))).long().cumsum(1) - 1
+    found = gather(reshape(source, (size, count)), 1, at.clamp(min=0))
+    return chosen(mask, reshape(found, whole), input)
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -285,6 +325,11 @@ def argwhere(input: Tensor) -> Tensor:
 def nonzero_standard(x: Tensor, /) -> tuple[Tensor, ...]:
     """One index tensor per dimension, as the standard has it."""
     return nonzero(x, as_tuple=True)  # type: ignore[no-any-return]
+
+
+@positions.vmap
+def positions_vmap(input: Any) -> Any:
+    refuse_dynamic_shape("nonzero")
 
 
 def _masked_fill_operands(input: Any, mask: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.graph import Node, new_node, node_class
 from gradcore.op import conj, is_operand, op, standard
+from gradcore.ops._batching import folded, unfolded
 from gradcore.ops._matrices import (
     adjoint_times,
     by,
@@ -54,6 +55,16 @@ def mm_vjp_mat2(xp: Any, g: Any, input: Any, mat2_strides: Any) -> Any:
     return adjoint_times(xp, input, g, mat2_strides)
 
 
+@mm.vmap
+def mm_vmap(input: Any, mat2: Any, batched: tuple[bool, bool]) -> Any:
+    if batched == (True, True):
+        return bmm(input, mat2)
+    # A matrix that all elements share makes one large product of many.
+    if batched[0]:
+        return unfolded(mm(folded(input), mat2), input.shape[:2])
+    return unfolded(mm(folded(mat2.mT), input.t()), (mat2.shape[0], mat2.shape[2])).mT
+
+
 def _matrix_and_vector(make: Make) -> Iterator[Sample]:
     for n, k in ((2, 3), (1, 1), (0, 2), (2, 0)):
         yield Sample(make(n, k), make(k))
@@ -75,6 +86,13 @@ def mv_vjp_input(xp: Any, g: Any, vec: Any) -> Any:
 @mv.vjp("vec")
 def mv_vjp_vec(xp: Any, g: Any, input: Any) -> Any:
     return xp.matmul(conj(xp, input).mT, g)
+
+
+@mv.vmap
+def mv_vmap(input: Any, vec: Any, batched: tuple[bool, bool]) -> Any:
+    if batched == (True, True):
+        return bmm(input, vec.unsqueeze(2)).squeeze(2)
+    return unfolded(mv(folded(input), vec), input.shape[:2]) if batched[0] else mm(vec, input.t())
 
 
 def _vectors(make: Make) -> Iterator[Sample]:
@@ -100,6 +118,13 @@ def dot_vjp_tensor(xp: Any, g: Any, input: Any) -> Any:
     return xp.multiply(g, conj(xp, input))
 
 
+@dot.vmap
+def dot_vmap(input: Any, tensor: Any, batched: tuple[bool, bool]) -> Any:
+    if batched == (True, True):
+        return bmm(input.unsqueeze(1), tensor.unsqueeze(2)).reshape(input.shape[:1])
+    return mv(input, tensor) if batched[0] else mv(tensor, input)
+
+
 @op(node="VdotBackward0", promote="same", samples=_vectors)
 def vdot(xp: Any, input: Any, other: Any, /) -> Any:
     """``sum(conj(input) * other)`` of two vectors."""
@@ -116,6 +141,11 @@ def vdot_vjp_input(xp: Any, g: Any, other: Any) -> Any:
 @vdot.vjp("other")
 def vdot_vjp_other(xp: Any, g: Any, input: Any) -> Any:
     return xp.multiply(g, input)
+
+
+@vdot.vmap
+def vdot_vmap(input: Any, other: Any, batched: tuple[bool, bool]) -> Any:
+    return dot_vmap(input.conj() if input.is_complex() else input, other, batched)
 
 
 def _batches(make: Make) -> Iterator[Sample]:
@@ -138,6 +168,15 @@ def bmm_vjp_input(xp: Any, g: Any, mat2: Any) -> Any:
 @bmm.vjp("mat2")
 def bmm_vjp_mat2(xp: Any, g: Any, input: Any) -> Any:
     return xp.matmul(conj(xp, input).mT, g)
+
+
+@bmm.vmap
+def bmm_vmap(input: Any, mat2: Any, batched: tuple[bool, bool]) -> Any:
+    if batched == (True, True):
+        return unfolded(bmm(folded(input), folded(mat2)), input.shape[:2])
+    if batched[0]:
+        return unfolded(bmm(folded(input, 1), mat2), (input.shape[0], input.shape[2]), 1)
+    return unfolded(bmm(folded(mat2.mT, 1), input.mT), (mat2.shape[0], mat2.shape[3]), 1).mT
 
 
 @standard("matmul")
@@ -186,6 +225,8 @@ def unsafe_view(result: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def _reshaped(result: Tensor, size: tuple[int, ...], cls: type[Node]) -> Tensor:
+    if result._device.level is not None or result._tangent is not None:
+        return result.reshape(size)  # what a transform knows of the result must follow
     xp: Any = result._device.xp
     raw = result._data
     if raw.shape != size:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import op, standard
+from gradcore.ops._batching import over
 from gradcore.ops._numeric import kind_of
 from gradcore.ops._reducing import (
     Dims,
@@ -151,6 +152,11 @@ def var_dim_vjp(xp: Any, g: Any, input: Any, dim: tuple[int, ...], correction: f
     return _variance_gradient(xp, restored(xp, g, input.shape, dim, keepdim), input, dim, correction)
 
 
+@var_dim.vmap
+def var_dim_vmap(input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+    return over(var_dim, input, dim, correction, keepdim)
+
+
 @op(node="StdBackward0", samples=_dispersions)
 def std_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1, keepdim: bool = False) -> Any:
     """The standard deviation over some dimensions."""
@@ -161,6 +167,11 @@ def std_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float = 1,
 def std_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
     g = restored(xp, _through_sqrt(xp, g, out), input.shape, dim, keepdim)
     return _variance_gradient(xp, g, input, dim, correction)
+
+
+@std_dim.vmap
+def std_dim_vmap(input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+    return over(std_dim, input, dim, correction, keepdim)
 
 
 @op(node="VarMeanBackward0", outputs=("var", "mean"), samples=_dispersions)
@@ -174,6 +185,11 @@ def var_mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], correction: float
 def var_mean_dim_vjp(xp: Any, g: Any, input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
     g_var, g_mean = (restored(xp, part, input.shape, dim, keepdim) for part in g)
     return xp.add(_variance_gradient(xp, g_var, input, dim, correction), g_mean / count(input.shape, dim))
+
+
+@var_mean_dim.vmap
+def var_mean_dim_vmap(input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+    return over(var_mean_dim, input, dim, correction, keepdim)
 
 
 @op(node="StdMeanBackward0", outputs=("std", "mean"), samples=_dispersions)
@@ -191,6 +207,11 @@ def std_mean_dim_vjp(
     g_var = restored(xp, _through_sqrt(xp, g_std, std), input.shape, dim, keepdim)
     g_mean = restored(xp, g_mean, input.shape, dim, keepdim) / count(input.shape, dim)
     return xp.add(_variance_gradient(xp, g_var, input, dim, correction), g_mean)
+
+
+@std_mean_dim.vmap
+def std_mean_dim_vmap(input: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+    return over(std_mean_dim, input, dim, correction, keepdim)
 
 
 def _mean_and_variance(xp: Any, x: Any, dim: tuple[int, ...], correction: float, keepdim: bool) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import op
+from gradcore.ops._batching import shifted
 from gradcore.ops._reducing import Dims, count, narrowed, operand, restored, widened
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
@@ -101,7 +102,7 @@ def vector_norm_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tupl
     g = restored(xp, g, input.shape, dim, keepdim)
     norm = restored(xp, out, input.shape, dim, keepdim)
     if ord == 2:
-        return xp.multiply(input, _where_positive(xp, norm, xp.divide(g, norm)))
+        return xp.multiply(input, _where_positive(xp, norm, xp.divide(g, _not_zero(xp, norm))))
     if ord == 1:
         return xp.multiply(_sign(xp, input), g)
     size = xp.abs(input)
@@ -114,13 +115,23 @@ def vector_norm_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tupl
         scaled = xp.multiply(xp.sign(input), _where_positive(xp, size, xp.pow(size, ord - 1)))
     else:
         scaled = xp.multiply(input, xp.pow(size, ord - 2))
-    return xp.multiply(scaled, _where_positive(xp, norm, xp.multiply(g, xp.pow(norm, 1 - ord))))
+    return xp.multiply(scaled, _where_positive(xp, norm, xp.multiply(g, xp.pow(_not_zero(xp, norm), 1 - ord))))
+
+
+@vector_norm.vmap
+def vector_norm_vmap(input: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return vector_norm(input, ord, shifted(dim), keepdim)
 
 
 def _sign(xp: Any, x: Any) -> Any:
     """The sign; 0 for NaN, as in PyTorch."""
     sign = xp.sign(x)
     return xp.where(xp.equal(sign, sign), sign, 0)
+
+
+def _not_zero(xp: Any, size: Any) -> Any:
+    """``size``, but 1 where it is 0: what is divided by it there is not used, but its derivative would be NaN."""
+    return xp.where(xp.equal(size, 0), 1, size)
 
 
 def _where_positive(xp: Any, size: Any, value: Any) -> Any:

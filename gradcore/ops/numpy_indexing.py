@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gradcore.op import is_tensor, op, standard
-from gradcore.ops.indexing import Place, index, index_adjoint
+from gradcore.ops._batching import aligned
+from gradcore.ops._indices import Place
+from gradcore.ops.indexing import index, index_adjoint
+from gradcore.ops.shape import ALL
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -33,6 +38,11 @@ def getitem_basic_vjp(xp: Any, g: Any, input_shape: Any, at: tuple[Any, ...]) ->
     return xp.scatter_add(g, at, tuple(input_shape))
 
 
+@getitem_basic.vmap
+def getitem_basic_vmap(input: Any, at: tuple[Any, ...]) -> Any:
+    return getitem_basic(input, (ALL, *at))
+
+
 def _basic_regions(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), at=(1, ...), shape=(3, 2))
     yield Sample(make(2), at=(slice(0, 4, 2), ...), shape=(4,))
@@ -48,6 +58,13 @@ def getitem_basic_adjoint(xp: Any, values: Any, /, at: tuple[Any, ...], shape: t
 @getitem_basic_adjoint.vjp("values")
 def getitem_basic_adjoint_vjp(xp: Any, g: Any, at: tuple[Any, ...]) -> Any:
     return xp.getitem(g, at)
+
+
+@getitem_basic_adjoint.vmap
+def getitem_basic_adjoint_vmap(values: Any, at: tuple[Any, ...], shape: tuple[int, ...], size: int) -> Any:
+    whole = (size, *shape)
+    ndim = np.broadcast_to(0, whole)[(ALL, *at)].ndim - 1
+    return getitem_basic_adjoint(aligned(values, ndim), (ALL, *at), whole)
 
 
 @standard("getitem")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import conj, op, standard
+from gradcore.ops._batching import shifted
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import broadcast_shapes
@@ -43,6 +44,11 @@ def linalg_cross_vjp_input(xp: Any, g: Any, other: Any, dim: int) -> Any:
 @linalg_cross.vjp("other")
 def linalg_cross_vjp_other(xp: Any, g: Any, input: Any, dim: int) -> Any:
     return _cross(xp, g, conj(xp, input), dim)
+
+
+@linalg_cross.vmap
+def linalg_cross_vmap(input: Any, other: Any, dim: int) -> Any:
+    return linalg_cross(input, other, dim=shifted(dim))
 
 
 @numpy_names

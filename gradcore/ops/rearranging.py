@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
-from gradcore.op import is_tensor, op, standard
+from gradcore.op import STANDARD, is_tensor, op, standard
 from gradcore.ops import creation
+from gradcore.ops._batching import aligned, rows, shifted
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import expand_to
+from gradcore.ops.indexing import slice_along
 from gradcore.ops.selecting import index_select
 from gradcore.ops.shape import ALL, clone_contiguous, insert_dim, reshape, sizes
 from gradcore.spelling import numpy_names
@@ -26,6 +28,7 @@ __all__ = [
     "diag_embed",
     "diagflat",
     "diagonal",
+    "diagonal_scatter",
     "flip",
     "fliplr",
     "flipud",
@@ -56,6 +59,11 @@ def flipped(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
 @flipped.vjp("input")
 def flipped_vjp(xp: Any, g: Any, dims: tuple[int, ...]) -> Any:
     return xp.flip(g, axis=dims) if dims else g
+
+
+@flipped.vmap
+def flipped_vmap(input: Any, dims: tuple[int, ...]) -> Any:
+    return flipped(input, shifted(dims))
 
 
 @numpy_names
@@ -113,6 +121,13 @@ def rolled_vjp(xp: Any, g: Any, shifts: tuple[int, ...], dims: tuple[int, ...]) 
     return _rolled(xp, g, tuple([-n for n in shifts]), dims)
 
 
+@rolled.vmap
+def rolled_vmap(input: Any, shifts: tuple[int, ...], dims: tuple[int, ...]) -> Any:
+    if dims:
+        return rolled(input, shifts, shifted(dims))
+    return reshape(rolled(rows(input), shifts, (1,)), input.shape)
+
+
 @numpy_names
 def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     """The elements shifted along dimensions; what leaves at one end comes back at the other.
@@ -162,6 +177,11 @@ def rotated_vjp(xp: Any, g: Any, k: int, dims: tuple[int, int]) -> Any:
     return _rotated(xp, g, -k, dims)
 
 
+@rotated.vmap
+def rotated_vmap(input: Any, k: int, dims: tuple[int, int]) -> Any:
+    return rotated(input, k, shifted(dims))
+
+
 @numpy_names
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """The tensor turned ``k`` times by 90 degrees, from the first towards the second of two dimensions.
@@ -201,6 +221,11 @@ def repeated_vjp(xp: Any, g: Any, input_shape: Any, repeats: tuple[int, ...]) ->
     both = [n for pair in zip(repeats, shape, strict=True) for n in pair]
     summed = xp.sum(xp.reshape(g, tuple(both)), axis=tuple(range(0, len(both), 2))) if both else g
     return xp.reshape(summed, tuple(input_shape))
+
+
+@repeated.vmap
+def repeated_vmap(input: Any, repeats: tuple[int, ...]) -> Any:
+    return repeated(aligned(input, len(repeats)), (1, *repeats))
 
 
 def repeat(input: Tensor, *times: Any, repeats: Any = None) -> Tensor:
@@ -287,7 +312,7 @@ def _matrices_and_diagonals(make: Make) -> Iterator[Sample]:
 @op(node="TrilBackward0", linear=True, samples=_matrices_and_diagonals)
 def tril(xp: Any, input: Any, /, diagonal: int = 0) -> Any:
     """The elements on and below a diagonal of a matrix, or of each in a batch; zeros elsewhere."""
-    _check_matrix("tril", input)
+    _check_matrix("tril", len(input.shape))
     return xp.tril(input, k=diagonal)
 
 
@@ -296,16 +321,28 @@ def tril_vjp(xp: Any, g: Any, diagonal: int) -> Any:
     return xp.tril(g, k=diagonal)
 
 
+@tril.vmap
+def tril_vmap(input: Any, diagonal: int) -> Any:
+    _check_matrix("tril", input.ndim - 1)
+    return tril(input, diagonal)
+
+
 @op(node="TriuBackward0", linear=True, samples=_matrices_and_diagonals)
 def triu(xp: Any, input: Any, /, diagonal: int = 0) -> Any:
     """The elements on and above a diagonal of a matrix, or of each in a batch; zeros elsewhere."""
-    _check_matrix("triu", input)
+    _check_matrix("triu", len(input.shape))
     return xp.triu(input, k=diagonal)
 
 
 @triu.vjp("input")
 def triu_vjp(xp: Any, g: Any, diagonal: int) -> Any:
     return xp.triu(g, k=diagonal)
+
+
+@triu.vmap
+def triu_vmap(input: Any, diagonal: int) -> Any:
+    _check_matrix("triu", input.ndim - 1)
+    return triu(input, diagonal)
 
 
 @standard("tril")
@@ -356,6 +393,13 @@ def unfold_vjp(xp: Any, g: Any, input_shape: Any, dimension: int, size: int, ste
     return xp.scatter_add(xp.moveaxis(g, -1, dim + 1), (ALL,) * dim + (at,), tuple(input_shape))
 
 
+@unfold.vmap
+def unfold_vmap(input: Any, dimension: int, size: int, step: int) -> Any:
+    shape = input.shape[1:]
+    dim, _ = _windows_in(shape, dimension, size, step)
+    return unfold(input, dim + 1, size, step) if shape else slice_along(insert_dim(input, 1), 1, 0, size, 1)
+
+
 # Diagonals.
 
 
@@ -388,6 +432,65 @@ def diagonal_vjp(xp: Any, g: Any, input_shape: Any, offset: int, dim1: int, dim2
     return _Diagonal(input_shape, offset, dim1, dim2).embedded(xp, g)
 
 
+@diagonal.vmap
+def diagonal_vmap(input: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return diagonal(input, offset, *_plane(input, dim1, dim2))
+
+
+def _diagonals_to_replace(make: Make) -> Iterator[Sample]:
+    for shape, src, offset, dims in (
+        ((3, 3), (3,), 0, (0, 1)),
+        ((2, 4), (2,), 1, (0, 1)),
+        ((3, 2, 4), (2, 3), -1, (2, 0)),
+        ((2, 2), (0,), 3, (0, 1)),
+    ):
+        yield Sample(make(*shape), make(*src), offset=offset, dim1=dims[0], dim2=dims[1])
+
+
+@op(node="DiagonalScatterBackward0", samples=_diagonals_to_replace)
+def diagonal_replaced(xp: Any, input: Any, src: Any, /, offset: int, dim1: int, dim2: int) -> Any:
+    """``input`` with ``src`` on a diagonal."""
+    place = _Diagonal(input.shape, offset, dim1, dim2)
+    return xp.where(_on_diagonal(xp, place, src.shape), place.embedded(xp, src), input)
+
+
+@diagonal_replaced.vjp("input")
+def diagonal_replaced_vjp_input(xp: Any, g: Any, src_shape: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return xp.where(_on_diagonal(xp, _Diagonal(g.shape, offset, dim1, dim2), src_shape), 0.0, g)
+
+
+@diagonal_replaced.vjp("src")
+def diagonal_replaced_vjp_src(xp: Any, g: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return _Diagonal(g.shape, offset, dim1, dim2).taken(xp, g)
+
+
+@diagonal_replaced.vmap
+def diagonal_replaced_vmap(input: Any, src: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return diagonal_replaced(input, src, offset, *_plane(input, dim1, dim2))
+
+
+def _on_diagonal(xp: Any, place: Any, shape: Any) -> Any:
+    return place.embedded(xp, xp.ones(tuple(shape), dtype=xp.float64)) > 0
+
+
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """A copy of ``input`` with ``src`` on the diagonal that :func:`diagonal` gives.
+
+    Raises:
+        IndexError: there is no such dimension.
+        RuntimeError: ``src`` has another shape than the diagonal, or both dimensions are the same.
+    """
+    input, src = as_tensor(input, "diagonal_scatter"), as_tensor(src, "diagonal_scatter", "src", 2)
+    place = _Diagonal(input._data.shape, offset, dim1, dim2)
+    shape = [*[input._data.shape[d] for d in place.rest], place.count]
+    if list(src.shape) != shape:
+        raise RuntimeError(
+            f"diagonal_scatter: expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice "
+            f"size = {shape}"
+        )
+    return diagonal_replaced(input, cast(src, input.dtype), offset, dim1, dim2)  # type: ignore[no-any-return]
+
+
 @op(node="DiagonalBackward0_copy", linear=True, samples=_diagonals)
 def diagonal_copy(xp: Any, input: Any, /, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """A copy of a diagonal."""
@@ -397,6 +500,11 @@ def diagonal_copy(xp: Any, input: Any, /, offset: int = 0, dim1: int = 0, dim2: 
 @diagonal_copy.vjp("input")
 def diagonal_copy_vjp(xp: Any, g: Any, input_shape: Any, offset: int, dim1: int, dim2: int) -> Any:
     return _Diagonal(input_shape, offset, dim1, dim2).embedded(xp, g)
+
+
+@diagonal_copy.vmap
+def diagonal_copy_vmap(input: Any, offset: int, dim1: int, dim2: int) -> Any:
+    return diagonal_copy(input, offset, *_plane(input, dim1, dim2))
 
 
 def _vectors_to_embed(make: Make) -> Iterator[Sample]:
@@ -413,6 +521,13 @@ def diag_embed(xp: Any, input: Any, /, offset: int = 0, dim1: int = -2, dim2: in
 @diag_embed.vjp("input")
 def diag_embed_vjp(xp: Any, g: Any, input_shape: Any, offset: int, dim1: int, dim2: int) -> Any:
     return _embedding(input_shape, offset, dim1, dim2).taken(xp, g)
+
+
+@diag_embed.vmap
+def diag_embed_vmap(input: Any, offset: int, dim1: int, dim2: int) -> Any:
+    if input.ndim == 1:
+        _embedding((), offset, dim1, dim2)
+    return diag_embed(input, offset, *_plane(input, dim1, dim2, 1))
 
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -468,8 +583,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
 @op(node="TraceBackward0", linear=True, samples=_matrices)
 def trace(xp: Any, input: Any, /) -> Any:
     """The sum of the elements on the diagonal of a matrix."""
-    if len(input.shape) != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {len(input.shape)}")
+    _check_trace(len(input.shape))
     elements = _Diagonal(input.shape, 0, 0, 1).taken(xp, input)
     return xp.sum(elements, dtype=xp.int64 if xp.np_dtype(input.dtype).kind in "biu" else input.dtype)
 
@@ -478,6 +592,17 @@ def trace(xp: Any, input: Any, /) -> Any:
 def trace_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     place = _Diagonal(input_shape, 0, 0, 1)
     return place.embedded(xp, xp.broadcast_to(g, (place.count,)))
+
+
+def _check_trace(ndim: int) -> None:
+    if ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {ndim}")
+
+
+@trace.vmap
+def trace_vmap(input: Any) -> Any:
+    _check_trace(input.ndim - 1)
+    return STANDARD["sum"](diagonal_copy(input, 0, 1, 2), axis=-1)
 
 
 class _Diagonal:
@@ -525,6 +650,12 @@ def _embedding(shape: Any, offset: int, dim1: int, dim2: int) -> _Diagonal:
     return _Diagonal(full, offset, first, second)
 
 
+def _plane(input: Any, dim1: int, dim2: int, more: int = 0) -> tuple[int, int]:
+    """Two dimensions of an element, which gets ``more`` of them, as those of the batch."""
+    ndim = input.ndim - 1 + more
+    return normalize_dim(dim1, ndim) + 1, normalize_dim(dim2, ndim) + 1
+
+
 def _windows_in(shape: Any, dimension: int, size: int, step: int) -> tuple[int, int]:
     """The dimension counted from the front, and how many windows it holds."""
     dim = normalize_dim(dimension, len(shape))
@@ -551,6 +682,6 @@ def _rotated(xp: Any, x: Any, k: int, dims: tuple[int, int]) -> Any:
     return xp.flip(xp.permute_dims(x, tuple(axes)), axis=first if k % 4 == 1 else second)
 
 
-def _check_matrix(function: str, x: Any) -> None:
-    if len(x.shape) < 2:
-        raise RuntimeError(f"{function}: input tensor must have at least 2 dimensions, but got {len(x.shape)}")
+def _check_matrix(function: str, ndim: int) -> None:
+    if ndim < 2:
+        raise RuntimeError(f"{function}: input tensor must have at least 2 dimensions, but got {ndim}")

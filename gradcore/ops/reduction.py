@@ -14,6 +14,7 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.op import conj, op, standard
+from gradcore.ops._batching import along, element_dims, over, rows
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor, summed_dtype
@@ -74,6 +75,11 @@ def sum_all_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.broadcast_to(g, input_shape)
 
 
+@sum_all.vmap
+def sum_all_vmap(input: Any, dtype: Any) -> Any:
+    return sum_dim(input, element_dims(input), dtype=dtype)
+
+
 @op(node="SumBackward1", linear=True, samples=_over_dims_and_nothing)
 def sum_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum over some dimensions."""
@@ -83,6 +89,11 @@ def sum_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False,
 @sum_dim.vjp("input")
 def sum_dim_vjp(xp: Any, g: Any, input_shape: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
     return xp.broadcast_to(restored(xp, g, input_shape, dim, keepdim), input_shape)
+
+
+@sum_dim.vmap
+def sum_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool, dtype: Any) -> Any:
+    return over(sum_dim, input, dim, keepdim, dtype=dtype)
 
 
 @numpy_names
@@ -120,6 +131,11 @@ def nansum_dim_vjp(xp: Any, g: Any, input: Any, dim: tuple[int, ...], keepdim: b
     return xp.where(xp.isnan(input), 0, restored(xp, g, input.shape, dim, keepdim))
 
 
+@nansum_dim.vmap
+def nansum_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool, dtype: Any) -> Any:
+    return over(nansum_dim, input, dim, keepdim, dtype=dtype)
+
+
 @numpy_names
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean of all elements, or over the dimensions ``dim``.
@@ -147,6 +163,11 @@ def mean_all_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.broadcast_to(xp.divide(g, xp.number(math.prod(input_shape), g.dtype)), input_shape)
 
 
+@mean_all.vmap
+def mean_all_vmap(input: Any, dtype: Any) -> Any:
+    return mean_dim(input, element_dims(input), dtype=dtype)
+
+
 @op(node="MeanBackward1", linear=True, samples=over_dims)
 def mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean over some dimensions."""
@@ -157,6 +178,11 @@ def mean_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False
 def mean_dim_vjp(xp: Any, g: Any, input_shape: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
     share = restored(xp, g, input_shape, dim, keepdim) / count(input_shape, dim)
     return xp.broadcast_to(share, input_shape)
+
+
+@mean_dim.vmap
+def mean_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool, dtype: Any) -> Any:
+    return over(mean_dim, input, dim, keepdim, dtype=dtype)
 
 
 # Products
@@ -211,10 +237,15 @@ def prod_all(xp: Any, input: Any, /, *, dtype: Any = None) -> Any:
 
 @prod_all.vjp("input")
 def prod_all_vjp(xp: Any, g: Any, input: Any, out: Any) -> Any:
-    if _has_no_zero(xp, input):
+    if has_no_zero(xp, input):
         return xp.multiply(g, conj(xp, xp.divide(out, input)))
     others = _products_of_others(xp, xp.reshape(input, (-1,)), 0)
     return xp.multiply(g, conj(xp, xp.reshape(others, input.shape)))
+
+
+@prod_all.vmap
+def prod_all_vmap(input: Any, dtype: Any) -> Any:
+    return prod_dim(rows(input), 1, dtype=dtype)
 
 
 @op(node="ProdBackward1", samples=_products_over_dim)
@@ -228,14 +259,20 @@ def prod_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int, keepdim: bool)
     g = restored(xp, g, input.shape, (dim,), keepdim)
     if not input.shape:
         return g
-    if _has_no_zero(xp, input):
+    if has_no_zero(xp, input):
         out = restored(xp, out, input.shape, (dim,), keepdim)
         return xp.multiply(g, conj(xp, xp.divide(out, input)))
     return xp.multiply(g, conj(xp, _products_of_others(xp, input, dim)))
 
 
-def _has_no_zero(xp: Any, x: Any) -> bool:
-    return bool(xp.all(xp.not_equal(x, 0)))
+@prod_dim.vmap
+def prod_dim_vmap(input: Any, dim: int, keepdim: bool, dtype: Any) -> Any:
+    return along(prod_dim, input, dim, keepdim, dtype=dtype)
+
+
+def has_no_zero(xp: Any, x: Any) -> bool:
+    """Whether it is known that no element is zero. Inside a function transform it is not: a batch has many answers."""
+    return xp.device.level is None and bool(xp.all(xp.not_equal(x, 0)))
 
 
 def _products_of_others(xp: Any, x: Any, axis: int) -> Any:
@@ -283,6 +320,11 @@ def logsumexp_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: tuple[int, ...
     return xp.multiply(g, conj(xp, xp.exp(xp.subtract(input, out))))
 
 
+@logsumexp_dim.vmap
+def logsumexp_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(logsumexp_dim, input, dim, keepdim)
+
+
 # Truth and counts
 
 
@@ -321,10 +363,20 @@ def any_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False)
     return _truth(xp, input, xp.any(input, axis=dim, keepdims=keepdim))
 
 
+@any_dim.vmap
+def any_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(any_dim, input, dim, keepdim)
+
+
 @op(node="AllBackward0", differentiable=False, samples=_truths)
 def all_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     """Whether every element is not zero, over some dimensions."""
     return _truth(xp, input, xp.all(input, axis=dim, keepdims=keepdim))
+
+
+@all_dim.vmap
+def all_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(all_dim, input, dim, keepdim)
 
 
 def _truth(xp: Any, input: Any, result: Any) -> Any:
@@ -346,6 +398,11 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 def count_nonzero_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     """The number of elements that are not zero, over some dimensions."""
     return xp.astype(xp.count_nonzero(input, axis=dim, keepdims=keepdim), dtypes.int64)
+
+
+@count_nonzero_dim.vmap
+def count_nonzero_dim_vmap(input: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return over(count_nonzero_dim, input, dim, keepdim)
 
 
 # As the Array API spells them; there an empty tuple of axes reduces nothing.

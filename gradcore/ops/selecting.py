@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
+from gradcore.ops._batched_indices import BatchedIndex, in_front
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._indices import (
+    Place,
     added_at,
     as_number,
     cleared_at,
@@ -22,11 +24,16 @@ from gradcore.ops._indices import (
 )
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
-from gradcore.ops.indexing import Place
+from gradcore.ops.broadcasting import expand
+from gradcore.ops.cast import cast
+from gradcore.ops.creation import full
+from gradcore.ops.gathering import added_along, gathered, scattered, vectors
 from gradcore.ops.indexing import index as index_at
+from gradcore.ops.indexing import values_put
 from gradcore.ops.shape import ALL, reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
+from gradcore.view import check_graph
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -54,6 +61,14 @@ def selected(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
 @selected.vjp("input")
 def selected_vjp(xp: Any, g: Any, index: Any, input_shape: Any, dim: int) -> Any:
     return added_at(xp, g, index, tuple(input_shape), dim)
+
+
+@selected.vmap
+def selected_vmap(input: Any, index: Any, dim: int, batched: Any, size: int) -> Any:
+    input = in_front(input, batched[0], size)
+    (source,) = vectors(input)
+    out = gathered(source, spread(index, source.shape, dim + 1), dim + 1) if batched[1] else selected(source, index, dim + 1)
+    return out if input.ndim > 1 else reshape(out, (size,))
 
 
 @numpy_names
@@ -101,6 +116,9 @@ def rows_added(xp: Any, input: Any, index: Any, source: Any, /, dim: int, alpha:
     return xp.add(input, added_at(xp, source if alpha == 1 else source * alpha, index, input.shape, dim))
 
 
+rows_added.op.shares = "none"
+
+
 @rows_added.vjp("input")
 def rows_added_vjp_input(xp: Any, g: Any) -> Any:
     return g
@@ -110,6 +128,16 @@ def rows_added_vjp_input(xp: Any, g: Any) -> Any:
 def rows_added_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any, dim: int, alpha: Any) -> Any:
     rows = xp.reshape(rows_at(xp, g, index, dim), tuple(source_shape))
     return rows if alpha == 1 else xp.multiply(rows, alpha)
+
+
+@rows_added.vmap
+def rows_added_vmap(input: Any, index: Any, source: Any, dim: int, alpha: Any, batched: Any, size: int) -> Any:
+    input, source = in_front(input, batched[0], size), in_front(source, batched[2], size)
+    target, rows = vectors(input, source)
+    if batched[1]:
+        rows = rows if alpha == 1 else rows * alpha
+        return reshape(added_along(target, spread(index, rows.shape, dim + 1), rows, dim + 1), input.shape)
+    return reshape(rows_added(target, index, rows, dim + 1, alpha), input.shape)
 
 
 @numpy_names
@@ -126,6 +154,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Add to this tensor; see :func:`index_add`."""
+    check_graph(self, "index_add_", (self, source))
     operands = _row_operands("index_add_", self, dim, index, source, RuntimeError)
     return run_with_index_errors(rows_added.inplace, RuntimeError, *operands, alpha)
 
@@ -144,6 +173,9 @@ def rows_put_into(xp: Any, input: Any, index: Any, source: Any, dim: int) -> Non
     xp.setitem(vector(xp, input), (ALL,) * dim + (vector(xp, index),), vector(xp, source))
 
 
+rows_put.op.shares = "none"
+
+
 @rows_put.vjp("input")
 def rows_put_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
     return cleared_at(xp, g, index, dim)
@@ -152,6 +184,15 @@ def rows_put_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
 @rows_put.vjp("source")
 def rows_put_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any, dim: int) -> Any:
     return xp.reshape(rows_at(xp, g, index, dim), tuple(source_shape))
+
+
+@rows_put.vmap
+def rows_put_vmap(input: Any, index: Any, source: Any, dim: int, batched: Any, size: int) -> Any:
+    input, source = in_front(input, batched[0], size), in_front(source, batched[2], size)
+    target, rows = vectors(input, source)
+    if batched[1]:
+        return reshape(scattered(target, spread(index, rows.shape, dim + 1), rows, dim + 1), input.shape)
+    return reshape(rows_put(target, index, rows, dim + 1), input.shape)
 
 
 @numpy_names
@@ -169,6 +210,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 def index_copy_(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Write into this tensor; see :func:`index_copy`."""
+    check_graph(self, "index_copy_", (self, source))
     return run_with_index_errors(
         rows_put.inplace, IndexError, *_row_operands("index_copy_", self, dim, index, source, IndexError)
     )
@@ -197,6 +239,14 @@ def rows_filled_vjp(xp: Any, g: Any, index: Any, dim: int) -> Any:
     return cleared_at(xp, g, index, dim)
 
 
+@rows_filled.vmap
+def rows_filled_vmap(input: Any, index: Any, dim: int, value: Any, batched: Any, size: int) -> Any:
+    input = in_front(input, batched[0], size)
+    if not batched[1]:
+        return reshape(rows_filled(*vectors(input), index, dim + 1, value), input.shape)
+    return _filled_batch(input, index, full((size,), value, dtype=input.dtype, device=input.device), dim, True, size)
+
+
 def _positions_to_fill_with_tensors(make: Make) -> Iterator[Sample]:
     for sample in _positions(make):
         yield Sample(*sample.operands, make(), dim=sample.params["dim"])
@@ -208,6 +258,9 @@ def rows_filled_with(xp: Any, input: Any, index: Any, value: Any, /, dim: int) -
     out = xp.copy(input)
     rows_filled_into(xp, out, index, dim, value)
     return out
+
+
+rows_filled_with.op.shares = "any"
 
 
 @rows_filled_with.into
@@ -223,6 +276,12 @@ def rows_filled_with_vjp_input(xp: Any, g: Any, index: Any, dim: int) -> Any:
 @rows_filled_with.vjp("value")
 def rows_filled_with_vjp_value(xp: Any, g: Any, index: Any, dim: int) -> Any:
     return xp.sum(xp.where(is_written_at(xp, g, index, dim), g, 0.0))
+
+
+@rows_filled_with.vmap
+def rows_filled_with_vmap(input: Any, index: Any, value: Any, dim: int, batched: Any, size: int) -> Any:
+    input, value = in_front(input, batched[0], size), in_front(value, batched[2], size)
+    return _filled_batch(input, index, cast(value, input.dtype), dim, batched[1], size)
 
 
 @numpy_names
@@ -243,6 +302,21 @@ def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return run_with_index_errors(chosen.inplace, IndexError, *operands)
 
 
+def spread(index: Any, shape: Any, dim: int) -> Any:
+    """A batch of index vectors as an index for every element of a batch of a shape."""
+    count = index.numel() // index.shape[0] if index.shape[0] else 0
+    wide = reshape(index, (index.shape[0], *[1] * (dim - 1), count, *[1] * (len(shape) - dim - 1)))
+    return expand(wide, (*shape[:dim], count, *shape[dim + 1 :]))
+
+
+def _filled_batch(input: Any, index: Any, value: Any, dim: int, batched: Any, size: int) -> Any:
+    """A batch with one value of each element at positions of a dimension."""
+    if input.ndim == 1:
+        return reshape(_filled_batch(*vectors(input), index, value, dim, batched, size), input.shape)
+    place = BatchedIndex((ALL,) * dim + (Place(0),), [index], [batched], input.shape[1:], size)
+    return values_put(input, place.values(value), *place.indices, at=place.at, accumulate=False)
+
+
 def _index_vector(function: str, index: Any, input: Tensor) -> Tensor:
     at = index_tensor(function, index, input)
     if at.ndim > 1:
@@ -253,26 +327,39 @@ def _index_vector(function: str, index: Any, input: Tensor) -> Tensor:
 def _row_operands(
     function: str, input: Any, dim: int, index: Any, source: Any, error: type[Exception]
 ) -> tuple[Tensor, Tensor, Tensor, int]:
+    """The operands, checked; ``error`` is what PyTorch raises for a number of indices that does not fit."""
     input = as_tensor(input, function)
     source = as_tensor(source, function, "source", 4)
     index = _index_vector(function, index, input)
     dim = normalize_dim(dim, input.ndim)
+    if function == "index_copy_":
+        if not source.ndim and index.numel() != 1:
+            raise IndexError(
+                f"{function}(): When source is scalar, index should have one element (got {index.numel()})"
+            )
+        if source.ndim != input.ndim and source.ndim and input.ndim:
+            raise IndexError(
+                f"{function}(): When source and destination are not scalars, their dimensionality must match. Source "
+                f"dimensionality ({source.ndim}), destination dimensionality ({input.ndim})"
+            )
     if source.dtype != input.dtype:
         raise RuntimeError(
             f"{function}(): self ({dtypes.scalar_type_name(input.dtype)}) and source "
             f"({dtypes.scalar_type_name(source.dtype)}) expected to have the same dtype"
+        )
+    if not source.ndim and index.numel() != 1:
+        raise IndexError(f"{function}(): Dimension specified as {dim} but source has no dimensions")
+    rest = [[n for d, n in enumerate(x.shape) if d != dim] for x in (input, source)]
+    if rest[0] != rest[1] or bool(input.ndim) != bool(source.ndim):
+        raise RuntimeError(
+            f"{function}(): source tensor shape must match self tensor shape (the same slice shapes), excluding the specified dimension. Got self.shape = "
+            f"{list(input.shape)} source.shape = {list(source.shape)}"
         )
     count = source.shape[dim] if source.ndim > dim else 1
     if count != index.numel():
         raise error(
             f"{function}(): Number of indices ({index.numel()}) should be equal to source.size(dim): ({count}), for dim: "
             f"{dim}"
-        )
-    rest = [[n for d, n in enumerate(x.shape) if d != dim] for x in (input, source)]
-    if rest[0] != rest[1] or bool(input.ndim) != bool(source.ndim):
-        raise error(
-            "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
-            f"{list(input.shape)} source.shape = {list(source.shape)}"
         )
     return input, index, source, dim
 

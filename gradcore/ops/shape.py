@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradcore import dtypes
 from gradcore.op import op, standard
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adjoint",
+    "as_strided",
     "flatten",
     "moveaxis",
     "movedim",
@@ -69,6 +71,16 @@ def reshape_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.reshape(g, input_shape)
 
 
+@view_shape.vmap
+def view_shape_vmap(input: Any, shape: tuple[int, ...], size: int) -> Any:
+    return view_shape(input, (size, *shape))
+
+
+@reshape_alias.vmap
+def reshape_alias_vmap(input: Any, shape: tuple[int, ...], size: int) -> Any:
+    return reshape_alias(input, (size, *shape))
+
+
 @op(node="UnsafeViewBackward0", linear=True, samples=_reshapes)
 def reshape_copy(xp: Any, input: Any, /, shape: tuple[int, ...]) -> Any:
     """A copy of ``input`` with another shape."""
@@ -81,7 +93,12 @@ def reshape_copy_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.reshape(g, input_shape)
 
 
-@op(node="AliasBackward0", view=True, linear=True, samples=reals)
+@reshape_copy.vmap
+def reshape_copy_vmap(input: Any, shape: tuple[int, ...], size: int) -> Any:
+    return reshape_copy(input, (size, *shape))
+
+
+@op(node="AliasBackward0", view=True, linear=True, elementwise=True, samples=reals)
 def alias(xp: Any, input: Any, /) -> Any:
     """A view of all of ``input``."""
     return xp.getitem(input, ...)
@@ -95,13 +112,98 @@ def alias_vjp(xp: Any, g: Any) -> Any:
 def view(input: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory seen with another shape; one size may be -1: whatever makes up the number of elements.
 
+    With a dtype instead of a shape, the same bytes read as that, as by ``detach()`` without a gradient.
+
     Raises:
         RuntimeError: the shape has another number of elements, or the strides of ``input`` do not allow it.
-        NotImplementedError: a dtype instead of a shape (the same bytes read as another type).
+        RuntimeError: ``dtype`` has elements of another size, and the last dimension cannot be divided or joined.
     """
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (np.dtype, type))):
-        raise NotImplementedError("view(dtype), which reads the same bytes as another type, is not supported")
+        return _reinterpreted(as_tensor(input, "view"), dtypes.normalize(shape[0] if dtype is None else dtype))
     return view_shape(input, inferred(sizes("view", shape, "size", size), input._data.size))  # type: ignore[no-any-return]
+
+
+def _strided_views(make: Make) -> Iterator[Sample]:
+    yield Sample(make(6), size=(2, 3), stride=(3, 1), offset=0, steps=(1,))
+    yield Sample(make(2, 3), size=(2, 2), stride=(2, 1), offset=1, steps=(3, 1))
+    yield Sample(make(4), size=(3, 2), stride=(0, 1), offset=0, steps=(1,))
+    yield Sample(make(3), size=(), stride=(), offset=2, steps=(1,))
+
+
+@op(node="AsStridedBackward0", view=True, linear=True, samples=_strided_views)
+def strided(
+    xp: Any, input: Any, /, size: tuple[int, ...], stride: tuple[int, ...], offset: int, steps: tuple[int, ...]
+) -> Any:
+    """The memory of ``input``, whose strides are ``steps``, from element ``offset`` on, with other sizes and strides."""
+    if any(n > 1 and a != b for n, a, b in zip(input.shape, xp.strides(input), steps, strict=True)):
+        raise RuntimeError(
+            f"as_strided() of a tensor with strides {list(steps)} cannot be followed in one with strides "
+            f"{list(xp.strides(input))}"
+        )
+    if offset:
+        # From the element at that place on; what lies before it cannot be reached.
+        flat = xp.as_strided(input, (_extent(input.shape, steps),), (1,))
+        input = xp.getitem(flat, (slice(offset, None), ...))
+    return xp.as_strided(input, size, stride)
+
+
+@strided.vjp("input")
+def strided_vjp(
+    xp: Any, g: Any, input_shape: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int, steps: tuple[int, ...]
+) -> Any:
+    here = _positions(size, stride) + offset
+    there = _positions(tuple(input_shape), steps)
+    count = int(max(here.max(initial=0), there.max(initial=0))) + 1
+    at = xp.asarray(here.reshape(-1))
+    memory = xp.scatter_add(xp.reshape(g, (-1,)), (at,), (count,))
+    # Where several elements of the operand are one in memory, each gets its share.
+    times = np.bincount(there.reshape(-1), minlength=count)[there]
+    found = xp.reshape(xp.getitem(memory, (xp.asarray(there.reshape(-1)),)), tuple(input_shape))
+    return found if (times <= 1).all() else xp.divide(found, xp.asarray(times.astype(np.float64), dtype=g.dtype))
+
+
+@strided.vmap
+def strided_vmap(
+    input: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int, steps: tuple[int, ...]
+) -> Any:
+    step = input.stride(0)
+    return strided(input, (input.shape[0], *size), (step, *stride), offset, (step, *steps))
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """The memory of ``input`` seen with other sizes and strides (in elements); a view.
+
+    Args:
+        storage_offset: the first element, counted from the first of the base of ``input``. Default: the first of ``input``.
+
+    Raises:
+        RuntimeError: there are not as many strides as sizes, a negative one, or they leave the memory of ``input``.
+        NotImplementedError: ``storage_offset`` for a view, or strides of a tensor that is not dense.
+    """
+    input = as_tensor(input, "as_strided")
+    shape, steps = tuple(size), tuple(stride)
+    if len(shape) != len(steps):
+        raise RuntimeError(f"mismatch in length of strides and shape: {list(steps)} and {list(shape)}")
+    if any(n < 0 for n in steps):
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(steps)}")
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"as_strided: sizes must not be negative, but got {list(shape)}")
+    offset = 0 if storage_offset is None else storage_offset
+    if offset < 0:
+        raise RuntimeError(f"Tensor: invalid storage offset {offset}")
+    if storage_offset is not None and input._view is not None:
+        raise NotImplementedError(
+            "as_strided(storage_offset=) of a view is not supported: call it on the base, or leave storage_offset away to "
+            "count from the first element of the view"
+        )
+    have = input._device.xp.strides(input._data)
+    reach = _extent(input._data.shape, have)
+    if 0 not in shape and offset + _extent(shape, steps) > reach:
+        raise RuntimeError(
+            f"setStorage: sizes {list(shape)}, strides {list(steps)}, storage offset {offset} are out of bounds for a "
+            f"tensor that covers {reach} elements of memory"
+        )
+    return strided(input, shape, steps, offset, tuple(have))  # type: ignore[no-any-return]
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
@@ -145,8 +247,8 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements in one dimension."""
-    return reshape(input, (-1,))
+    """The elements in one dimension; a view where they lie in row-major order, else a copy."""
+    return view(contiguous(as_tensor(input, "ravel")), -1)
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -191,7 +293,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return view_shape(input, (*shape[:dim], *inner, *shape[dim + 1 :]))  # type: ignore[no-any-return]
 
 
-@op(node="CloneBackward0", linear=True, standard="copy", samples=reals)
+@op(node="CloneBackward0", linear=True, elementwise=True, standard="copy", samples=reals)
 def clone_contiguous(xp: Any, input: Any, /) -> Any:
     """A row-major copy of ``input``."""
     return xp.copy(input)
@@ -228,6 +330,11 @@ def permute_to_vjp(xp: Any, g: Any, dims: tuple[int, ...]) -> Any:
     return xp.permute_dims(g, tuple(sorted(range(len(dims)), key=dims.__getitem__)))
 
 
+@permute_to.vmap
+def permute_to_vmap(input: Any, dims: tuple[int, ...]) -> Any:
+    return permute_to(input, (0, *_shifted(input, dims)))
+
+
 def _transpositions(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), dim0=0, dim1=1)
     yield Sample(make(2, 3, 4), dim0=-1, dim1=0)
@@ -246,6 +353,12 @@ def transpose_vjp(xp: Any, g: Any, dim0: int, dim1: int) -> Any:
     return xp.permute_dims(g, _exchanged(len(g.shape), dim0, dim1))
 
 
+@transpose.vmap
+def transpose_vmap(input: Any, dim0: int, dim1: int) -> Any:
+    dims = _shifted(input, (dim0, dim1))
+    return transpose(input, *dims) if input.ndim > 1 else alias(input)
+
+
 def _matrices(make: Make) -> Iterator[Sample]:
     for shape in ((2, 3), (3,), (), (0, 2)):
         yield Sample(make(*shape))
@@ -255,16 +368,19 @@ def _matrices(make: Make) -> Iterator[Sample]:
 def t(xp: Any, input: Any, /) -> Any:
     """The transpose of a matrix; tensors of fewer dimensions as they are."""
     ndim = len(input.shape)
-    if ndim > 2:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any"
-        )
+    _check_at_most_matrix(ndim)
     return xp.permute_dims(input, tuple(range(ndim))[::-1])
 
 
 @t.vjp("input")
 def t_vjp(xp: Any, g: Any) -> Any:
     return xp.permute_dims(g, tuple(range(len(g.shape)))[::-1])
+
+
+@t.vmap
+def t_vmap(input: Any) -> Any:
+    _check_at_most_matrix(input.ndim - 1)
+    return transpose(input, 1, 2) if input.ndim == 3 else alias(input)
 
 
 def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
@@ -394,6 +510,11 @@ def insert_dim_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.reshape(g, input_shape)
 
 
+@insert_dim.vmap
+def insert_dim_vmap(input: Any, dim: int) -> Any:
+    return insert_dim(input, normalize_dim(dim, input.ndim) + 1)
+
+
 @numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A dimension of size 1 put in at position ``dim``."""
@@ -412,7 +533,7 @@ def squeeze_all(xp: Any, input: Any, /) -> Any:
 
 
 def _with_ones_at_a_dim(make: Make) -> Iterator[Sample]:
-    for shape, dim in (((1, 2, 1), 0), ((2, 3), 1), ((2, 1), -1), ((), 0)):
+    for shape, dim in (((1, 2, 1), 0), ((2, 3), 1), ((2, 1), 1), ((), 0)):
         yield Sample(make(*shape), dim=dim)
 
 
@@ -438,6 +559,21 @@ def squeeze_dims(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
 @squeeze_dims.vjp("input")
 def squeeze_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
     return xp.reshape(g, input_shape)
+
+
+@squeeze_all.vmap
+def squeeze_all_vmap(input: Any) -> Any:
+    return squeeze_dims(input, tuple(range(1, input.ndim)))
+
+
+@squeeze_dim.vmap
+def squeeze_dim_vmap(input: Any, dim: int) -> Any:
+    return squeeze_dims(input, _shifted(input, (dim,)))
+
+
+@squeeze_dims.vmap
+def squeeze_dims_vmap(input: Any, dims: tuple[int, ...]) -> Any:
+    return squeeze_dims(input, _shifted(input, dims))
 
 
 @standard("squeeze")
@@ -471,6 +607,38 @@ def _seen(xp: Any, input: Any, shape: tuple[int, ...]) -> Any:
             f"{list(shape)}. Use .reshape(...) instead."
         )
     return seen
+
+
+def _extent(shape: Any, steps: Sequence[int]) -> int:
+    """How many elements of memory lie from the first to the last element."""
+    return 0 if 0 in shape else 1 + sum([(n - 1) * step for n, step in zip(shape, steps, strict=True)])
+
+
+def _positions(shape: tuple[int, ...], steps: Sequence[int]) -> Any:
+    """Where in memory each element lies, counted from the first."""
+    at = np.zeros(shape, dtype=np.int64)
+    for d, (n, step) in enumerate(zip(shape, steps, strict=True)):
+        at += (np.arange(n) * step).reshape((n,) + (1,) * (len(shape) - d - 1))
+    return at
+
+
+def _reinterpreted(input: Tensor, dtype: dtypes.DType) -> Tensor:
+    """The bytes of a tensor read as another dtype."""
+    xp = input._device.xp
+    shape, before, after = input._data.shape, input.dtype.itemsize, dtype.itemsize
+    if before != after:
+        names = f"{dtypes.scalar_type_name(input.dtype)} as {dtypes.scalar_type_name(dtype)} (different element sizes)"
+        if not shape:
+            raise RuntimeError(f"self.dim() cannot be 0 to view {names}")
+        if xp.strides(input._data)[-1] != 1:
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {names}, but got {xp.strides(input._data)[-1]}; call contiguous() first"
+            )
+        if after > before and shape[-1] % (after // before):
+            raise RuntimeError(f"self.size(-1) must be divisible by {after // before} to view {names}, but got {shape[-1]}")
+    out = input.detach()
+    out._data = xp.reinterpret(input._data, dtype)
+    return out
 
 
 def sizes(function: str, given: tuple[Any, ...], argument: str, by_name: Any = None) -> tuple[int, ...]:
@@ -526,6 +694,19 @@ def _exchanged(ndim: int, dim0: int, dim1: int) -> tuple[int, ...]:
 def _without(xp: Any, x: Any, dims: Sequence[int]) -> Any:
     """``x`` without those of ``dims`` that have size 1."""
     return xp.getitem(x, (*[0 if n == 1 and d in dims else ALL for d, n in enumerate(x.shape)], ...))
+
+
+def _shifted(input: Any, dims: Sequence[int]) -> tuple[int, ...]:
+    """Dimensions of an element as those of a batch; an element without dimensions has none."""
+    ndim = input.ndim - 1
+    return tuple([normalize_dim(d, ndim) + 1 for d in dims if ndim or normalize_dim(d, ndim)])
+
+
+def _check_at_most_matrix(ndim: int) -> None:
+    if ndim > 2:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any"
+        )
 
 
 def _matrix(x: Tensor, what: str) -> Tensor:

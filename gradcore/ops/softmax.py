@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import op
 from gradcore.ops import cast
+from gradcore.ops._batching import along
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.ops.cumulative import along_dim
@@ -50,6 +51,11 @@ def softmax_dim_vjp(xp: Any, g: Any, out: Any, dim: int) -> Any:
     return xp.subtract(weighted, xp.multiply(out, total))
 
 
+@softmax_dim.vmap
+def softmax_dim_vmap(input: Any, dim: int) -> Any:
+    return along(softmax_dim, input, dim)
+
+
 @numpy_names
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``x - log(sum(exp(x)))`` along ``dim``: the logarithm of :func:`softmax`, without its underflow.
@@ -77,6 +83,11 @@ def log_softmax_dim(xp: Any, input: Any, /, dim: int) -> Any:
 @log_softmax_dim.vjp("input")
 def log_softmax_dim_vjp(xp: Any, g: Any, out: Any, dim: int) -> Any:
     return xp.subtract(g, xp.multiply(xp.exp(out), _total(xp, g, dim)))
+
+
+@log_softmax_dim.vmap
+def log_softmax_dim_vmap(input: Any, dim: int) -> Any:
+    return along(log_softmax_dim, input, dim)
 
 
 # Array libraries reduce a matrix of few columns row by row, at a price per row. It costs less to reduce its

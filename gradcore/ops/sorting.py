@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes, return_types
 from gradcore.op import is_tensor, op, standard
+from gradcore.ops._batching import along, expanded, refuse_dynamic, rows
 from gradcore.ops._dims import check_not_empty, normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cumulative import along_dim
@@ -51,9 +52,19 @@ def sort_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int) -> A
     return put_back(xp, g, input_shape, indices, dim, True)
 
 
+@sort_dim.vmap
+def sort_dim_vmap(input: Any, dim: int, descending: bool) -> Any:
+    return along(sort_dim, input, dim, descending)
+
+
 @sort_stable.vjp("input")
 def sort_stable_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int) -> Any:
     return put_back(xp, g, input_shape, indices, dim, True)
+
+
+@sort_stable.vmap
+def sort_stable_vmap(input: Any, dim: int, descending: bool) -> Any:
+    return along(sort_stable, input, dim, descending)
 
 
 @numpy_names
@@ -71,6 +82,11 @@ def argsort_dim(xp: Any, input: Any, /, dim: int, descending: bool = False) -> A
     """The positions of the elements along a dimension, in the order of the elements."""
     order = _order(xp, input, dim, descending)
     return xp.zeros((), dtype=dtypes.int64) if order is None else order
+
+
+@argsort_dim.vmap
+def argsort_dim_vmap(input: Any, dim: int, descending: bool) -> Any:
+    return along(argsort_dim, input, dim, descending)
 
 
 def msort(input: Tensor) -> Tensor:
@@ -130,6 +146,11 @@ def topk_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int) -> A
     return put_back(xp, g, input_shape, indices, dim, True)
 
 
+@topk_dim.vmap
+def topk_dim_vmap(input: Any, k: int, dim: int, largest: bool) -> Any:
+    return along(lambda x, at: topk_dim(x, k, at, largest), input, dim)
+
+
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> return_types.kthvalue:
     """The ``k``-th smallest element along ``dim``, counted from 1, and where it is: ``(values, indices)``.
@@ -167,6 +188,11 @@ def kthvalue_dim(xp: Any, input: Any, /, k: int, dim: int, keepdim: bool = False
 @kthvalue_dim.vjp("input")
 def kthvalue_dim_vjp(xp: Any, g: Any, input_shape: Any, indices: Any, dim: int, keepdim: bool) -> Any:
     return put_back(xp, g, input_shape, indices, dim, keepdim)
+
+
+@kthvalue_dim.vmap
+def kthvalue_dim_vmap(input: Any, k: int, dim: int, keepdim: bool) -> Any:
+    return along(lambda x, at: kthvalue_dim(x, k, at, keepdim), input, dim)
 
 
 def unique(
@@ -213,6 +239,11 @@ def unique_elements(xp: Any, input: Any, /) -> Any:
     """The distinct elements, where each element is among them, how often each occurs."""
     found = xp.unique_all(input)
     return found.values, xp.astype(found.inverse_indices, dtypes.int64), xp.astype(found.counts, dtypes.int64)
+
+
+@unique_elements.vmap
+def unique_elements_vmap(input: Any) -> Any:
+    refuse_dynamic("unique")
 
 
 def searchsorted(
@@ -283,6 +314,17 @@ def insertion_points(xp: Any, sequence: Any, values: Any, /, side: str = "left")
     before = xp.less_equal if side == "right" else xp.less
     found = before(xp.expand_dims(sequence, axis=-2), xp.expand_dims(values, axis=-1))
     return xp.sum(xp.astype(found, dtypes.int64), axis=-1)
+
+
+@insertion_points.vmap
+def insertion_points_vmap(sequence: Any, values: Any, side: str, size: int, batched: tuple[bool, bool]) -> Any:
+    if not batched[0] and sequence.ndim == 1:
+        return insertion_points(sequence, values, side)
+    sequence = sequence if batched[0] else expanded(sequence, size)
+    values = values if batched[1] else expanded(values, size)
+    if sequence.ndim > 2:
+        return insertion_points(sequence, values, side)
+    return insertion_points(sequence, rows(values), side).reshape(values.shape)
 
 
 # As the Array API spells them.

@@ -45,7 +45,7 @@ def erfc(xp: Any, input: Any, /) -> Any:
     return extra(xp, "erfc", input)
 
 
-@op(node="SincBackward0", promote="float", samples=unary(away_from=0.0))
+@op(node="SincBackward0", promote="float", elementwise=True, samples=unary(away_from=0.0))
 def sinc(xp: Any, input: Any, /) -> Any:
     """``sin(pi * input) / (pi * input)``, and 1 at 0."""
     angle = xp.multiply(input, math.pi)
@@ -69,7 +69,7 @@ def _positive_and_number(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape, low=0.2, high=3.0), 2.5)
 
 
-@op(node="XlogyBackward0", promote="float", samples=_positive_second)
+@op(node="XlogyBackward0", promote="float", elementwise=True, samples=_positive_second)
 def xlogy_tensors(xp: Any, input: Any, other: Any, /) -> Any:
     """:func:`xlogy` of two tensors."""
     return _xlogy(xp, input, other)
@@ -85,7 +85,7 @@ def xlogy_tensors_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.divide(xp.multiply(g, input), other)
 
 
-@op(node="XlogyBackward1", promote="float", samples=_positive_and_number)
+@op(node="XlogyBackward1", promote="float", elementwise=True, samples=_positive_and_number)
 def xlogy_of_number(xp: Any, other: Any, input: Any, /) -> Any:
     """:func:`xlogy` of a number and a tensor."""
     return _xlogy(xp, input, other)
@@ -96,7 +96,7 @@ def xlogy_of_number_vjp_other(xp: Any, g: Any, other: Any, input: Any) -> Any:
     return xp.divide(xp.multiply(g, input), other)
 
 
-@op(node="XlogyBackward2", promote="float", samples=_positive_and_number)
+@op(node="XlogyBackward2", promote="float", elementwise=True, samples=_positive_and_number)
 def xlogy_by_number(xp: Any, input: Any, other: Any, /) -> Any:
     """:func:`xlogy` of a tensor and a number."""
     return _xlogy(xp, input, other)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gradcore.utils import viz
+from gradcore.utils import checkpoint, viz
 
-__all__ = ["viz"]
+__all__ = ["checkpoint", "viz"]
