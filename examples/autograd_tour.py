@@ -42,7 +42,8 @@ SESSION = """
 >>> c = gc.ones(5)
 >>> c.requires_grad, (c * 2).requires_grad, (c * x).requires_grad
 
-# The graph as a picture, in the DOT language (paste it into any Graphviz page).
+# The graph as text, and as a picture in the DOT language (paste it into any Graphviz page).
+>>> print(gc.utils.viz.text(out, params={"x": x}))
 >>> print(gc.utils.viz.make_dot(out, params={"x": x}))
 
 # 3. Backward. The gradient of out flows back to the leaf: d out / d x = 6 (x + 2) / 5 = 3.6.
@@ -102,6 +103,58 @@ SESSION = """
 >>> z = y * y
 >>> y.add_(1)
 >>> z.sum().backward()
+
+# 9. Hooks. A tensor's hook sees the gradient as it arrives, and may replace it; so do hooks of nodes, and of leaves at the end.
+>>> x = gc.ones(3, requires_grad=True)
+>>> y = x * 2
+>>> first = y.register_hook(lambda g: print("y gets", g))
+>>> second = y.register_hook(lambda g: g.clamp(max=1))
+>>> third = y.grad_fn.register_hook(lambda given, taken: print(y.grad_fn.name(), "gives", given[0]))
+>>> fourth = x.register_post_accumulate_grad_hook(lambda leaf: print("x has", leaf.grad))
+>>> (y * gc.tensor([0.5, 1.0, 5.0])).sum().backward()
+>>> second.remove()
+
+# 10. A gradient of one's own: forward computes, setup_context saves, backward gives the gradient of each argument.
+>>> class Softplus(gc.autograd.Function):
+...     @staticmethod
+...     def forward(x):
+...         return (1 + x.exp()).log()
+...     @staticmethod
+...     def setup_context(ctx, inputs, output):
+...         ctx.save_for_backward(*inputs)
+...     @staticmethod
+...     def backward(ctx, g):
+...         (x,) = ctx.saved_tensors
+...         return g * x.sigmoid()
+>>> x = gc.tensor([0.0, 1.0], dtype=gc.float64, requires_grad=True)
+>>> out = Softplus.apply(x)
+>>> print(out)
+>>> out.sum().backward()
+>>> x.grad
+>>> gc.autograd.gradcheck(Softplus.apply, x), gc.autograd.gradgradcheck(Softplus.apply, x)
+
+# 11. Memory for time. A checkpointed part keeps nothing but its input, and runs again in backward.
+>>> def part(x):
+...     print("part runs")
+...     return x.sin().exp()
+>>> loss = gc.utils.checkpoint.checkpoint(part, x, use_reentrant=False).sum()
+>>> loss.backward()
+
+# 12. Functions of functions: the derivatives of f are functions, too, and run on batches.
+>>> f = lambda x: (x ** 3).sum()
+>>> v = gc.tensor([1.0, 2.0])
+>>> gc.func.grad(f)(v)
+>>> gc.func.hessian(f)(v)
+>>> gc.func.jvp(f, (v,), (gc.tensor([1.0, 0.0]),))
+>>> gc.func.vmap(gc.func.grad(f))(gc.tensor([[1.0, 2.0], [3.0, 4.0]]))
+
+# 13. Finding faults: why does y have no gradient, and where does the nan come from?
+>>> x = gc.zeros(1, requires_grad=True)
+>>> with gc.debug():
+...     y = (x * 2).detach()
+...     print(gc.explain(y))
+>>> with gc.autograd.detect_anomaly():
+...     (x.sqrt() * 0).sum().backward()
 """
 
 

@@ -355,10 +355,8 @@ class _Layout:
         return [name, f"[0 if x._cell is None else x._cell[0] for x in {name}]"]
 
     def operand_places(self, name: str, graph: bool) -> tuple[list[str], list[str]]:
-        checks = [
-            f"if {name}._cell is not None and {name}._cell[0] != v_{name}: "
-            f"raise_modified(node, {name!r}, {name}, {name}._cell[0], v_{name})"
-        ]
+        written = f"{name}._cell is not None and {name}._cell[0] != v_{name}"
+        checks = [f"if {written}: raise_modified(node, {name!r}, {name}, {name}._cell[0], v_{name})"]
         at = self.op.operands.index(name)
         if graph and self.mask >> at & 1:
             moved = f"({name}._edge or {name}) is not node._next[{at}]"

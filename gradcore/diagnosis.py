@@ -6,6 +6,7 @@ The engine makes a :class:`Watcher` for a walk in anomaly mode or debug mode, an
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -124,18 +125,19 @@ class _Known(NamedTuple):
 
 _KNOWN = {
     "Sqrt": _Known("out", (0.0,), "the derivative of sqrt is infinite at 0"),
-    "Rsqrt": _Known("input", (0.0,), "rsqrt and its derivative are infinite at 0"),
+    "Rsqrt": _Known("out", (math.inf,), "rsqrt and its derivative are infinite at 0"),
     "Log": _Known("input", (0.0,), "the derivative of log is infinite at 0"),
     "Log2": _Known("input", (0.0,), "the derivative of log2 is infinite at 0"),
     "Log10": _Known("input", (0.0,), "the derivative of log10 is infinite at 0"),
-    "Log1p": _Known("input", (-1.0,), "the derivative of log1p is infinite at -1"),
+    "Log1P": _Known("input", (-1.0,), "the derivative of log1p is infinite at -1"),
     "Div": _Known("other", (0.0,), "it divides by 0"),
-    "Reciprocal": _Known("input", (0.0,), "the derivative of reciprocal is infinite at 0"),
-    "Pow": _Known("input", (0.0,), "the derivative of a power below 1 is infinite at 0"),
+    "Reciprocal": _Known("out", (math.inf, -math.inf), "reciprocal and its derivative are infinite at 0"),
+    "Pow": _Known("input", (0.0,), "if the exponent is below 1, the derivative of a power is infinite at 0"),
     "Acos": _Known("input", (-1.0, 1.0), "the derivative of acos is infinite at -1 and 1"),
     "Asin": _Known("input", (-1.0, 1.0), "the derivative of asin is infinite at -1 and 1"),
     "Acosh": _Known("input", (1.0,), "the derivative of acosh is infinite at 1"),
     "Atanh": _Known("input", (-1.0, 1.0), "the derivative of atanh is infinite at -1 and 1"),
+    "LinalgVectorNorm": _Known("out", (0.0,), "a norm has no derivative where it is 0"),
 }
 
 _CHOOSING = ("WhereBackward", "MaskedFillBackward", "ClampBackward", "MaximumBackward", "MinimumBackward")
@@ -150,42 +152,38 @@ def _hints(node: Node, nans: Any, g: Any, saved: Any, roots: Sequence[Any]) -> I
     if incoming is not None:
         if np.isnan(incoming).any():
             yield (
-                "The gradient that it got held nan already: it was given to backward so, or a hook or another function put "
-                "it there."
+                "The gradient that it got held nan already: it was given to backward so, or a hook put it there, or infinite "
+                "gradients of both signs were added up."
             )
         if incoming.shape == nans.shape:
             told.append(f"the gradient that came in is {incoming[at]}")
     values = dict(_saved_values(node, saved))
     told += [f"the saved {name!r} is {x[at]}" for name, x in values.items() if x.shape == nans.shape]
-    if told and at:
-        yield f"At {list(at)}, {', '.join(told)}."
-    elif told:
-        yield f"There {', '.join(told)}."
-    for name, x in values.items():
-        if np.isnan(x).any():
-            yield f"The saved {name!r} holds nan itself: the nan was made by the forward computation, not by backward."
+    if told:
+        yield f"{f'At {list(at)},' if at else 'There'} {', '.join(told)}."
+    without = [name for name, x in values.items() if np.isnan(x).any()]
+    if without:
+        names = " and ".join(map(repr, without))
+        yield f"What it saved as {names} holds nan itself: that was made by the forward computation, not by backward."
+        return
     known = _KNOWN.get(node.name().partition("Backward")[0])
-    singular = None
     if known is not None and known.saved in values:
         singular = np.isin(values[known.saved], known.at)
         if singular.any():
-            yield f"Hint: {known.text}, and {known.saved!r} is that at {int(singular.sum())} of {singular.size} places."
-        else:
-            singular = None
-    elif "Norm" in node.name():
-        yield "Hint: a norm has no derivative where all that it is taken of is 0."
+            some = " or ".join(f"{x:g}" for x in known.at)
+            yield f"Hint: {known.text}; the saved {known.saved!r} is {some} at {int(singular.sum())} of {singular.size} places."
     if incoming is not None and incoming.shape == nans.shape and bool((incoming[nans] == 0).all()):
         chooser = _chooser(node, roots)
-        between = " If a where() or a mask stands between it and the result: that"
+        between = "If a where() or a mask stands between it and the result: that"
         if chooser is not None:
             origin = origin_of(chooser)
             made = "" if origin is None or origin.frames is None else f" (made at {origin.frames})"
-            between = f" {chooser.name()}{made} stands between it and the result, and"
+            between = f"{chooser.name()}{made} stands between it and the result: that"
         yield (
-            "Hint: wherever it gave nan, the gradient that came in was 0, and 0 times an infinite derivative is nan."
-            f"{between} gives the gradient 0 to what it did not choose, but that is "
-            "differentiated all the same. Make the operand harmless before the function, as in "
-            "where(x > 0, sqrt(where(x > 0, x, 1)), 0); it is not enough to choose among the results."
+            "Hint: wherever it gave nan, the gradient that came in was 0, and 0 times an infinite derivative is nan. "
+            f"{between} gives the gradient 0 to what it did not choose, which is differentiated all the same. Make the operand "
+            "harmless before the function, as in where(x > 0, sqrt(where(x > 0, x, 1)), 0); it is not enough to choose among "
+            "the results."
         )
 
 

@@ -52,9 +52,9 @@ class Walk:
         """Tells walks apart."""
         return _numbers()
 
-    def will_reach(self, edge: Any) -> bool:
-        """Whether a gradient for this edge is still to be computed."""
-        return _key(edge) in self.pending
+    def will_reach(self, target: Any) -> bool:
+        """Whether a node or a leaf is still to come."""
+        return target in self.pending
 
     def call_back(self) -> None:
         """Call what was queued for the end, and what that queues."""
@@ -197,7 +197,7 @@ def _run(
                     following = target
                 else:
                     heappush(ready, (-target._seq, target))
-            edges = grads = g = passed = None  # type: ignore[assignment]
+            edges = grads = g = came = passed = None  # type: ignore[assignment]
             if leaves:
                 if watcher is not None:
                     watcher.reached(leaves)
@@ -220,13 +220,16 @@ def _run(
             if not plain or node._hooks is not None or node.multiple:
                 last = captures is not None and not any(_key(e) in pending for e in edges)
                 g = _before(node, g, captures, create_graph, last)
+                if g.__class__ is list:
+                    # Hooks see what has come, the rule gets zeros for the rest.
+                    came, g = g, _filled(node, g, create_graph)
                 if watcher is not None and g is not None:
                     watcher.before(node)
             if g is None:
                 # What waits for this node goes without.
                 grads = (None,) * len(edges)
                 if node._hooks is not None and node._hooks.post and not last:
-                    grads = _after(node, grads, None, create_graph)
+                    grads = _after(node, grads, None, pending, create_graph)
                 continue
             if xp is not scope:
                 if scope is not None:
@@ -238,7 +241,7 @@ def _run(
                 plan = node._plan
                 grads = plan.graph(node, xp, g) if create_graph else plan.raw(node, xp, g)
                 if node._hooks is not None and node._hooks.post:
-                    grads = _after(node, grads, g, create_graph)
+                    grads = _after(node, grads, came or g, pending, create_graph)
                 if not keep_graph and plan.saves_tensors:
                     node._saved = None
                 if not plain:
@@ -421,7 +424,7 @@ def _before(node: Node, g: Any, captures: dict[Any, list[Capture]] | None, creat
         return grads[0]
     if node.only is not None:
         return grads[node.only]
-    return _filled(node, grads, create_graph)
+    return grads
 
 
 def _filled(node: Node, grads: list[Any], create_graph: bool) -> list[Any]:
@@ -489,10 +492,12 @@ def call_node(node: Node, grads: Sequence[Any]) -> Any:
             )
     if isinstance(node, AccumulateGrad):
         if grads[0] is not None:
+            # A name of its own, so that the leaf does not take the tensor's memory for a gradient that nobody else has.
+            given: Any = grads[0] if current_mode().grad else grads[0]._data
             with hooks_of(node.variable).lock, _accumulating:
-                accumulate(node.variable, grads[0] if current_mode().grad else grads[0]._data)
+                accumulate(node.variable, given)
         return ()
-    given: Any = list(grads) if node.multiple and node.only is None else grads[0]
+    given = list(grads) if node.multiple and node.only is None else grads[0]
     if all(g is None for g in grads) and not node._takes_undefined:
         results: list[Any] = [None] * len(node._next)
     else:
@@ -533,7 +538,13 @@ def accumulate(leaf: Tensor, g: Any) -> None:
                 "unsupported operation: a gradient cannot be accumulated into the .grad that was assigned, since more than "
                 "one of its elements refers to a single memory location (an expanded tensor). Please clone() it first"
             )
-        have._data += g
+        try:
+            have._data += g
+        except ValueError as e:  # .data was given another shape meanwhile
+            raise RuntimeError(
+                f"output with shape {list(have.shape)} doesn't match the broadcast shape of the gradient {list(g.shape)}: "
+                "the .grad to which this is to be added has another shape; set it to None first"
+            ) from e
         RUNTIME["bump"](have)
 
 
@@ -608,10 +619,13 @@ def _pre_hooks(hooks: HookDict, grads: list[Any], holder: Any, create_graph: boo
     return list(values if create_graph else _unwrap_all(values))
 
 
-def _after(node: Node, grads: Any, g: Any, create_graph: bool) -> Any:
+def _after(node: Node, grads: Any, g: Any, pending: Pending, create_graph: bool) -> Any:
     """Run a node's post-hooks; each may replace the gradients of the inputs."""
     assert node._hooks is not None
     where = node._xp.device
+    if getattr(node._plan, "op", None) is not None:
+        # Hooks do not see what this walk has no use for; a Function's own backward may have given anything.
+        grads = [x if _key(edge) in pending else None for edge, x in zip(node._next, grads, strict=True)]
     found = list(_in_their_spaces(grads, node, create_graph))
     shown = shown_inputs(node)
     inputs = _wrap_all(found if shown is None else [found[i] for i in shown], where, create_graph)

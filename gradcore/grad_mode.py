@@ -7,6 +7,7 @@ and so nothing that is not in use costs anything.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -109,11 +110,9 @@ class _ModeManager:
         self.__dict__.setdefault("_tokens", []).append(enter_mode(self._mode(_mode.get())))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        try:
+        # A generator that was entered elsewhere may be closed here, as asyncio does at its end: the mode here never changed.
+        with contextlib.suppress(ValueError):
             leave_mode(self.__dict__["_tokens"].pop())
-        except ValueError:
-            # A generator that was entered elsewhere is closed here, as asyncio does at its end: the mode here never changed.
-            pass
 
     def __call__(self, function: F) -> F:
         return _decorate(self._clone, function)

@@ -331,7 +331,10 @@ def _saved_value(name: str) -> property:
 
 def _raw_saved_value(name: str) -> property:
     def read(node: Node) -> Any:
-        return node._plan.read_raw_saved(node, name)
+        read_raw = getattr(node._plan, "read_raw_saved", None)
+        if read_raw is None:  # of the few nodes that no recorder writes
+            raise AttributeError(f"{type(node).__name__!r} object has no attribute '_raw_saved_{name}'")
+        return read_raw(node, name)
 
     return property(read)
 

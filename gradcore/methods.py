@@ -12,6 +12,7 @@ from gradcore.ops import (
     cast,
     comparison,
     complex_numbers,
+    creation,
     cumulative,
     elementwise,
     extremum,
@@ -136,6 +137,12 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     copy_ = assignment.copy_
     fill_ = assignment.fill_
     zero_ = assignment.zero_
+
+    # ops/creation.py
+    new_empty = creation.new_empty
+    new_full = creation.new_full
+    new_ones = creation.new_ones
+    new_zeros = creation.new_zeros
 
     # ops/broadcasting.py
     expand = broadcasting.expand

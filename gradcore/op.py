@@ -39,6 +39,7 @@ from gradcore.grad_mode import current_mode
 from gradcore.graph import NO_VERSIONS, Node, node_class
 from gradcore.operands import Call, is_operand, is_tensor, prepare, refuse_shapes, wrap
 from gradcore.runtime import RUNTIME, bind
+from gradcore.saved import hooks_for
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -412,8 +413,8 @@ class Op:
                 o._cell = NO_VERSIONS
         if mode.grad and self.differentiable:
             node = self.record(call, out, raws, params)
-            if mode.saved_hooks and node is not None:
-                node._plan.pack_results(node, out, mode.saved_hooks[-1])
+            if mode.saved_hooks and node is not None and (hooks := hooks_for(mode, call.device)) is not None:
+                node._plan.pack_results(node, out, hooks)
         if self.view:
             attach = RUNTIME["attach_view"]
             for nr, o in enumerate(out) if isinstance(out, tuple) else ((None, out),):
@@ -428,7 +429,7 @@ class Op:
         if plan is None:
             return None
         mode = current_mode()
-        if mode.saved_hooks:
+        if hooks_for(mode, call.device) is not None:
             plan = plan.packed
         named = call.operands if self.variadic else call.operands[: len(self.operands)]
         extra = () if call.cast is None else (call.cast,)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device, get_default_device, resolve
+from gradcore.grad_mode import current_mode
 from gradcore.graph import node_class
 from gradcore.op import wrap
+from gradcore.ops.assignment import copy_
 from gradcore.ops.creation import _as_in, _leaf, _size
 from gradcore.view import check_inplace, forget, write
 
@@ -198,7 +201,7 @@ def rand(
 ) -> Tensor:
     """Numbers uniform on [0, 1)."""
     source, kind = _source(generator, dtype, device)
-    return _leaf(_floats(source, "random", _size(size), kind), requires_grad)
+    return _leaf(_drawn(lambda shape: _floats(source, "random", shape, kind), _size(size)), requires_grad)
 
 
 def randn(
@@ -206,7 +209,7 @@ def randn(
 ) -> Tensor:
     """Numbers of the standard normal distribution; for a complex dtype each part has variance 1/2."""
     source, kind = _source(generator, dtype, device)
-    return _leaf(_floats(source, "standard_normal", _size(size), kind), requires_grad)
+    return _leaf(_drawn(lambda shape: _floats(source, "standard_normal", shape, kind), _size(size)), requires_grad)
 
 
 def randint(
@@ -231,8 +234,13 @@ def randint(
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     source, kind = _source(generator, dtypes.int64 if dtype is None else dtype, device)
-    raw = source._draw("integers", int(low), int(high), size=_size((size,)), dtype=np.int64)
-    return _leaf(wrap(_cast(source, raw, kind), source.device), requires_grad)
+    bounds = int(low), int(high)
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        raw = source._draw("integers", *bounds, size=shape, dtype=np.int64)
+        return wrap(_cast(source, raw, kind), source.device)
+
+    return _leaf(_drawn(draw, _size((size,))), requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
@@ -240,7 +248,17 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     if n < 0:
         raise RuntimeError(f"n must be non-negative, but got {n}")
     source, kind = _source(generator, dtypes.int64 if dtype is None else dtype, device)
-    return _leaf(wrap(_cast(source, source._draw("permutation", int(n)), kind), source.device), False)
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        if len(shape) == 1:
+            raw = source._draw("permutation", int(n))
+        else:
+            xp = source.device.xp
+            rows = [source._draw("permutation", int(n)) for _ in range(math.prod(shape[:-1]))]
+            raw = xp.reshape(xp.stack(rows), shape) if rows else xp.zeros(shape, dtype=dtypes.int64)
+        return wrap(_cast(source, raw, kind), source.device)
+
+    return _leaf(_drawn(draw, (int(n),)), False)
 
 
 def normal(
@@ -256,7 +274,7 @@ def normal(
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that ``input`` gives, else 0; of the dtype of ``input``. The gradient is zero."""
     source, _ = _source(generator, input.dtype, input.device)
-    draws = _floats(source, "random", tuple(input.shape), dtypes.float64)
+    draws = _drawn(lambda shape: _floats(source, "random", shape, dtypes.float64), tuple(input.shape))
     return (draws < input.detach()).to(input.dtype)  # type: ignore[no-any-return]
 
 
@@ -315,10 +333,31 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 def _fill(self: Tensor, method: str, generator: Generator | None, transform: Any, what: str) -> Tensor:
     check_inplace(self, what)
     source, _ = _source(generator, self.dtype, self.device)
-    drawn = _floats(source, method, tuple(self.shape), self.dtype)
-    write(self, source.device.xp.astype(transform(drawn._data), self.dtype))
+    dtype = self.dtype
+    if current_mode().level is not None:
+        draws = _drawn(lambda shape: _floats(source, method, shape, dtype), tuple(self.shape))
+        if _varies(draws) and not _varies(self):
+            raise RuntimeError(
+                f"vmap: Cannot ask for different inplace randomness on an unbatched tensor ({what}). This will appear like "
+                "same randomness. Use rand() or randn(), or make the tensor with new_zeros() of a batched one"
+            )
+        return copy_(self, transform(draws))
+    drawn = _floats(source, method, tuple(self.shape), dtype)
+    write(self, source.device.xp.astype(transform(drawn._data), dtype))
     forget(self, _FILLS[what])
     return self
+
+
+def _drawn(draw: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """What ``draw`` gives; inside ``vmap`` as its ``randomness`` says."""
+    level = current_mode().level
+    return draw(shape) if level is None else level.draw(draw, shape)  # type: ignore[no-any-return]
+
+
+def _varies(x: Tensor) -> bool:
+    """Whether a tensor differs among the elements of a batch."""
+    level = x._device.level
+    return level is not None and level.varies(x)  # type: ignore[no-any-return]
 
 
 def _source(generator: Generator | None, dtype: Any, where: Any) -> tuple[Generator, dtypes.DType]:

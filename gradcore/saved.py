@@ -11,16 +11,27 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from gradcore.grad_mode import current_mode, enter_grad, leave_mode
-from gradcore.graph import Node, Slot, new_node, node_class, node_of, output_nr, raise_freed, raise_modified
+from gradcore.grad_mode import Mode, current_mode, enter_grad, leave_mode
+from gradcore.graph import (
+    Node,
+    Slot,
+    describe_value,
+    new_node,
+    node_class,
+    node_of,
+    output_nr,
+    raise_freed,
+    raise_modified,
+)
 from gradcore.runtime import RUNTIME, bind
 
 if TYPE_CHECKING:
+    from gradcore.device import device
     from gradcore.tensor import Tensor
 
-__all__ = ["HookPair", "SavedTensor", "announce_write", "save"]
+__all__ = ["HookPair", "SavedTensor", "announce_write", "hooks_for", "save"]
 
 
 class HookPair(NamedTuple):
@@ -34,13 +45,34 @@ class HookPair(NamedTuple):
     """Called with each tensor that is about to be written to in place."""
 
 
+def hooks_for(mode: Mode, where: device) -> HookPair | None:
+    """The hooks for what is recorded under ``mode`` on a device.
+
+    What a function transform records has none: hooks see what it does on the ground, where its tensors are real ones.
+    """
+    return mode.saved_hooks[-1] if mode.saved_hooks and where.level is None else None
+
+
 class SavedTensor:
     """A tensor that a node saved, as ``node._raw_saved_<name>`` shows it.
 
     The library makes these, with :func:`save`; a call of the class raises.
     """
 
-    __slots__ = ("__weakref__", "_cell", "_device", "_edge", "_holder", "_hooks", "_kept", "_leaf", "_name", "_nr", "_version")
+    __slots__ = (
+        "__weakref__",
+        "_cell",
+        "_device",
+        "_edge",
+        "_holder",
+        "_hooks",
+        "_kept",
+        "_leaf",
+        "_name",
+        "_nr",
+        "_tangent",
+        "_version",
+    )
 
     # What is kept, by the form that it takes:
     #   None                    nothing was saved
@@ -61,6 +93,8 @@ class SavedTensor:
     """The number of a result of the node itself, -1 where there is but one; ``None``: it is no such result."""
     _name: str
     """The name under which the node saved it, for messages."""
+    _tangent: Any
+    """The level of forward mode at which it has a tangent, and the tangent: hooks keep none."""
     _holder: weakref.ref[Node] | None
     """The node, once somebody has looked at this object."""
 
@@ -91,11 +125,11 @@ class SavedTensor:
         if self._cell is not None:
             tensor: Tensor = RUNTIME["rebuild"](node, self._nr, self._kept, self._cell)
             if self._cell[0] != self._version:
-                raise_modified(node, self._name, tensor, self._cell[0], self._version)  # type: ignore[arg-type]
+                self._raise_modified(tensor, node)
             return tensor
         tensor = self._kept
         if tensor._version != self._version:
-            raise_modified(node, self._name, tensor, tensor._version, self._version)  # type: ignore[arg-type]
+            self._raise_modified(tensor, node)
         if self._edge is not None and tensor._edge is not self._edge and not detached:
             raise RuntimeError(
                 "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(), or has another history "
@@ -165,6 +199,12 @@ class SavedTensor:
         """Hand a result of the node over to hooks; it was saved by :func:`saved_result`, before it was a tensor."""
         self._pack(tensor, hooks)
 
+    def keep_tangent(self, out: Tensor) -> None:
+        """Remember the tangent of a result of the node, if this is that result; it is computed after the result."""
+        edge = out._edge
+        if self._nr == (edge.nr if edge.__class__ is Slot else -1):
+            self._tangent = out._tangent
+
     def result_was_written(self) -> None:
         """Count the write that the operation itself made, where its result was written into its operand."""
         self._version += 1
@@ -203,15 +243,25 @@ class SavedTensor:
                 raise_freed_result()
             edge = node if self._nr < 0 else Slot(node, self._nr, data._data.shape, data._data.dtype)
         elif leaf is not None:
-            if data._data is leaf._data:
+            if data._data is leaf._data and leaf._tangent is self._tangent:
                 return leaf
             edge = new_node(_ALIAS, _IDENTITY, leaf._device.xp, (leaf,), leaf._data.shape, leaf._data.dtype)
-        if edge is None and not data.requires_grad:
+        if edge is None and not data.requires_grad and self._tangent is None:
             return data
         tensor = data.detach()
+        tensor._tangent = self._tangent
         if edge is not None:
             tensor._edge, tensor._req = edge, True
         return tensor
+
+    def _raise_modified(self, tensor: Tensor, node: Node | None) -> NoReturn:
+        if node is not None:
+            raise_modified(node, self._name, tensor, tensor._version, self._version)
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[{describe_value(tensor)}], {self._name or 'a saved tensor'}, is at version {tensor._version}; expected version "
+            f"{self._version} instead. Write to a copy (clone()), or use the out-of-place form of the operation that changed it"
+        )
 
     def _node(self, node: Node | None) -> Node | None:
         if node is None and self._holder is not None:
@@ -258,10 +308,11 @@ def save(tensor: Tensor | None, node: Node | None = None, name: str = "") -> Sav
     else:
         made._kept, made._edge = tensor, edge
         made._leaf = tensor if edge is None and tensor._req else None
-    made._version = tensor._version
-    hooks = current_mode().saved_hooks
-    if hooks:
-        made._pack(tensor, hooks[-1])
+    made._version = 0 if tensor._cell is None else tensor._cell[0]
+    made._tangent = tensor._tangent
+    hooks = hooks_for(current_mode(), tensor._device)
+    if hooks is not None:
+        made._pack(tensor, hooks)
     return made
 
 
@@ -284,11 +335,11 @@ def saved_operand(tensor: Tensor, version: int, edge: Any, name: str) -> SavedTe
 def announce_write(tensor: Tensor) -> None:
     """Tell the hooks that are set now that ``tensor`` is about to be written to."""
     for pair in current_mode().saved_hooks:
-        if pair.before_write is not None:
+        if pair.before_write is not None and tensor._device.level is None:
             pair.before_write(tensor)
 
 
-def raise_freed_result() -> None:
+def raise_freed_result() -> NoReturn:
     """Raise for a saved tensor whose node is gone."""
     raise RuntimeError(
         "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
@@ -299,6 +350,7 @@ def raise_freed_result() -> None:
 def _new(name: str) -> SavedTensor:
     made: SavedTensor = object.__new__(SavedTensor)
     made._kept = made._hooks = made._edge = made._leaf = made._cell = made._device = made._nr = made._holder = None
+    made._tangent = None
     made._version = 0
     made._name = name
     return made

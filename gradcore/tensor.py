@@ -324,7 +324,7 @@ class Tensor(Operations):
         hooks_of(self).grad_dtype = dtype
 
     def _grad_dtype(self) -> dtypes.DType | None:
-        wanted = OWN_DTYPE if self._edge is not None or self._hooks is None else self._hooks.grad_dtype
+        wanted: Any = OWN_DTYPE if self._edge is not None or self._hooks is None else self._hooks.grad_dtype
         return self.dtype if wanted is OWN_DTYPE else wanted
 
     def _made_by(self) -> str:
@@ -338,7 +338,7 @@ class Tensor(Operations):
         """
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if not self.is_leaf and not self._retains:
+        if not (self._retains or self._has_no_history() or self.is_leaf):
             self._retains = True
             self._retain_on_edge()
 

@@ -22,7 +22,7 @@ from gradcore.engine import project
 from gradcore.grad_mode import current_mode, enter_grad, leave_mode
 from gradcore.graph import NO_VERSIONS, Cut, Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
 from gradcore.op import RUNTIME, Op, bind, is_tensor
-from gradcore.saved import announce_write
+from gradcore.saved import announce_write, hooks_for
 
 if TYPE_CHECKING:
     from gradcore.backend import Array
@@ -198,7 +198,7 @@ def reshape_in_place(
     """
     check_inplace(tensor, f"{op.public_name}_")
     before = alias(tensor)
-    before._view = tensor._view
+    before._view, before._tangent = tensor._view, tensor._tangent
     # Recorded in any mode, since the old history leads to a tensor of another shape.
     token = enter_grad(True)
     try:
@@ -206,7 +206,7 @@ def reshape_in_place(
     finally:
         leave_mode(token)
     shape = tensor._data.shape
-    tensor._data = out._data
+    tensor._data, tensor._tangent = out._data, out._tangent
     if out._edge is not None and tensor._edge is not None:
         _set_history(tensor, out._edge)
     bump(tensor)
@@ -278,24 +278,24 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
         # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
         stand_in = out._like(out._data)
         stand_in._cell = before._cell
-        hooks = current_mode().saved_hooks
-        if hooks and op.operands[0] in op.plan_of(call).layout.saved:  # type: ignore[union-attr]  # an operand requires grad
+        hooks = hooks_for(current_mode(), out._device)
+        if hooks is not None and op.operands[0] in op.plan_of(call).layout.saved:  # type: ignore[union-attr]  # an operand requires grad
             # Hooks get the copy that is made below otherwise.
             before._data, before._cell = call.xp.copy_like(out._data, out._data), None
         op.record(call, stand_in, out._data, params)
         node = stand_in._edge
-        if not hooks and op.operands[0] in node._plan.layout.saved:
+        if hooks is None and op.operands[0] in node._plan.layout.saved:
             # The rule needs what the write destroys.
             before._data, before._cell = call.xp.copy_like(out._data, out._data), None
-        if hooks:
+        if hooks is not None:
             announce_write(out)  # again, for what was saved since
         _write(op, call, params, out, raw)
         node._plan.result_was_written(node)
         if looking:
             diagnosis.renew_prints(node)
         rebase(out, node)
-        if hooks:
-            node._plan.pack_results(node, out, hooks[-1])
+        if hooks is not None:
+            node._plan.pack_results(node, out, hooks)
     else:
         _write(op, call, params, out, raw)
         forget(out, op.node_class if len(operands) < 2 or not is_tensor(operands[1]) else op.node_class_of_two, operands)
@@ -494,6 +494,7 @@ def rebase(out: Tensor, edge: Any) -> None:
     node = new_node(
         _COPY_SLICES, _CopySlicesPlan(view.chain, _order_in_memory(base)), base._device.xp, edges, raw.shape, raw.dtype
     )
+    node._plan.op = getattr(edge._plan, "op", None)
     node._saved = (edge,)
     _set_history(base, node)
     sync(out)
@@ -616,6 +617,8 @@ class _CopySlicesPlan:
     """
 
     saves_tensors = True
+    op: Op | None = None
+    """The operation that wrote, whose operands follow the base among the inputs."""
 
     def __init__(self, chain: tuple[Link, ...], order: tuple[int, ...]) -> None:
         self.chain = chain

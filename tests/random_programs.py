@@ -124,8 +124,8 @@ WRITES = [
     ("x.round_()", 0),
     ("x.atan2_(y)", 0),
     ("x.hypot_(y)", 0),
-    ("x.remainder_(0.7)", 0),
-    ("x.fmod_(0.7)", 0),
+    ("x.remainder_(0.37)", 0),
+    ("x.fmod_(0.37)", 0),
     ("x.cumsum_(0)", 1),
     ("x.tril_()", 2),
     ("x.gt_(0.3)", 0),
@@ -286,7 +286,7 @@ KEYS = ("type", "same", "grad_fn", "requires_grad", "is_leaf", "_version", "is_v
 CHANGES_OF_SHAPE = (".unsqueeze_(0)", ".squeeze_()", ".t_()", ".swapaxes_(0, -1)", ".resize_(2)")
 
 
-DEPENDS_ON_LAYOUT = ("reshape", "view", "contiguous", "flatten", "ravel")
+DEPENDS_ON_LAYOUT = ("reshape", "view", "contiguous", "flatten", "ravel", "as_strided")
 
 # Writes for which operands that do not broadcast are tried, too.
 MAY_NOT_FIT = ("x.add_", "x.mul_", "x.copy_", "x.__setitem__", "x.scatter", "x.put_", "x.index")
@@ -313,6 +313,7 @@ class Machine:
         self.ours, self.theirs = ({"t": t, "suppress": suppress} for t in self.libraries)
         self.lines = []
         self.names = []
+        self.failed = 0
         for line in START.splitlines():
             self.do(line, line[0])
 
@@ -382,10 +383,14 @@ class Machine:
         ours, theirs = self.ours[x], self.theirs[x]
         if "view_as_complex" in text and theirs.storage_offset() % 2:
             return False  # PyTorch wants memory aligned
-        if "slice_scatter" in text and theirs.is_complex():
+        if ("slice_scatter" in text or "select_scatter" in text) and theirs.is_complex():
             return False  # PyTorch has no derivative
         if "pow_(" in text and theirs.is_complex():
             return False  # PyTorch's 0 ** 0 is nan where that is complex
+        if "index_reduce" in text and theirs.is_complex():
+            return False  # PyTorch has it for real numbers only
+        if "as_strided" in text and 1 + sum((n - 1) * s for n, s in zip(theirs.shape, theirs.stride(), strict=True)) < 2:
+            return False  # PyTorch reads beyond a view, as long as it stays in the memory of the base
         if ("hypot" in text or "atan2" in text) and self.theirs[y].is_complex():
             return False  # two faults: not for complex numbers, and the result would be complex
         if any(word in text for word in DEPENDS_ON_LAYOUT):
@@ -414,7 +419,7 @@ class Machine:
             if not _shares_memory(this, other):
                 continue
             whole = text.startswith("x.") and "__setitem__" not in text and "(0" not in text and "(t." not in text
-            if not (whole and (other is this or (_is_dense(this) and _is_dense(other)))):
+            if not (whole and "masked_scatter" not in text and (other is this or (_is_dense(this) and _is_dense(other)))):
                 text = _substituted(text, **{letter: f"{letter}.clone()"})
         if "x[:-1]" in text and not this.is_contiguous():
             text = text.replace("x[:-1]", "x[:-1].clone()")
@@ -426,9 +431,9 @@ class Machine:
         theirs, ours = self.run(line, self.theirs), self.run(line, self.ours)
         if isinstance(theirs, Exception) and "INTERNAL ASSERT" in str(theirs):
             raise _Undefined
-        if type(theirs) is not type(ours) and not _is_kind_of(ours, theirs):
-            if theirs is None or ours is None or type(ours) is not type(self.fault_of_arguments(line)):
-                self.differ("raised", ours, theirs)
+        if type(theirs) is not type(ours) and not self.either_will_do(line, ours, theirs):
+            self.differ("raised", ours, theirs)
+        self.failed += theirs is not None
         if theirs is None:
             for name in made:
                 if (self.theirs[name] is None) != (self.ours[name] is None):
@@ -436,10 +441,17 @@ class Machine:
                 if self.theirs[name] is not None:
                     self.names.append(name)
 
-    def fault_of_arguments(self, line):
-        """What is wrong with a line whatever the graph is: where the graph is in the way, too, either may be found first."""
+    def either_will_do(self, line, ours, theirs):
+        """Whether two errors are both right, since a line has two faults: it does not matter which is found first."""
+        if ours is None or theirs is None:
+            return False
+        if type(ours).__module__ == "gradcore.errors":
+            return isinstance(ours, type(theirs))
+        if "t.tensor([" in line and {type(ours), type(theirs)} == {IndexError, RuntimeError}:
+            return True  # an index that is out of range, and values that do not fit
+        # The graph stands in the way, and the arguments are wrong whatever the graph is.
         names = {n: v.detach().clone() if n in self.names else v for n, v in self.theirs.items()}
-        return self.run(line, names)
+        return type(ours) is type(self.run(line, names))
 
     @staticmethod
     def run(line, names):
@@ -458,7 +470,9 @@ class Machine:
             for key, want in theirs.items():
                 got = ours[key]
                 if isinstance(want, np.ndarray) and isinstance(got, np.ndarray):
-                    same = got.shape == want.shape and np.allclose(got, want, rtol=1e-6, atol=1e-8, equal_nan=True)
+                    same = got.shape == want.shape and (
+                        got.tobytes() == want.tobytes() or np.allclose(got, want, rtol=1e-6, atol=1e-8, equal_nan=True)
+                    )
                 else:
                     same = type(got) is type(want) and got == want
                 if not same:
@@ -470,10 +484,6 @@ class Machine:
     def source(self):
         """The program so far."""
         return "\n".join(["from contextlib import suppress", "import gradcore as t  # or: import torch as t", *self.lines])
-
-
-def _is_kind_of(ours, theirs):
-    return type(ours).__module__ == "gradcore.errors" and isinstance(ours, type(theirs))
 
 
 def _substituted(text, **names):

@@ -328,10 +328,7 @@ def test_an_error_in_the_backward_of_a_function(t, function):
 
 
 def test_numbers_of_backwards(t):
-    if t is not gc:
-        number = t._C._current_graph_task_id
-    else:
-        number = gc.autograd.graph._current_graph_task_id
+    number = t.autograd.graph._current_graph_task_id if t is gc else t._C._current_graph_task_id
     x = t.ones(2, requires_grad=True)
     seen = []
     x.register_hook(lambda g: seen.append(number()))

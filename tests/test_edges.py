@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from programs import assert_raises
@@ -23,9 +22,19 @@ def made(t):
 
 
 ERRORS = [
-    ("t.autograd.graph.get_gradient_edge(t.ones(2))", RuntimeError, "get the gradient edge", "does not require gradients"),
+    (
+        "t.autograd.graph.get_gradient_edge(t.ones(2))",
+        RuntimeError,
+        "get the gradient edge",
+        "does not require gradients",
+    ),
     (SETUP + "t.autograd.grad(y.sum(), graph.GradientEdge(3, 0))", RuntimeError, "autograd.graph.Node", "got int"),
-    (SETUP + "t.autograd.grad(y.sum(), graph.GradientEdge(None, 0))", RuntimeError, "autograd.graph.Node", "got NoneType"),
+    (
+        SETUP + "t.autograd.grad(y.sum(), graph.GradientEdge(None, 0))",
+        RuntimeError,
+        "autograd.graph.Node",
+        "got NoneType",
+    ),
     (SETUP + "t.autograd.grad(e, x)", RuntimeError, "implicitly created", "only for scalar outputs"),
     (SETUP + "t.autograd.grad(e, x, t.ones(3))", RuntimeError, "Mismatch in shape", "grad_output[0] has a shape of"),
     (SETUP + "t.autograd.backward(e, t.ones(2) * 1j)", RuntimeError, "Mismatch in dtype"),

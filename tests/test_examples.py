@@ -72,6 +72,7 @@ def test_tour_shows_the_graph(shown):
     ]
     assert shown["x.is_leaf, y.is_leaf, out.is_leaf"] == ["(True, False, False)"]
     assert shown["c.requires_grad, (c * 2).requires_grad, (c * x).requires_grad"] == ["(False, False, True)"]
+    assert shown['print(gc.utils.viz.text(out, params={"x": x}))'][0].endswith("6  leaf x          (5)")
     drawn = shown['print(gc.utils.viz.make_dot(out, params={"x": x}))'][0]
     assert drawn.startswith("digraph {")
     assert re.search(r'n\d+ \[label="x\\n\(5\)"', drawn)
@@ -105,7 +106,40 @@ def test_tour_shows_warnings_and_errors(shown):
 
 def test_tour_has_no_other_error(shown):
     raised = {line for line, results in shown.items() for r in results if "Error: " in r}
-    assert raised == {"out.backward()", "z.backward()", "x.add_(1)", "z.sum().backward()"}
+    assert {line.split("\n")[0] for line in raised} == {
+        "out.backward()",
+        "z.backward()",
+        "x.add_(1)",
+        "z.sum().backward()",
+        "with gc.autograd.detect_anomaly():",
+    }
+
+
+def test_tour_shows_hooks_functions_checkpoints_and_transforms(shown):
+    assert shown["(y * gc.tensor([0.5, 1.0, 5.0])).sum().backward()"][0].split("\n") == [
+        "y gets tensor([0.5000, 1.0000, 5.0000])",
+        "MulBackward0 gives tensor([1., 2., 2.])",
+        "x has tensor([1., 2., 2.])",
+    ]
+    assert "grad_fn=<SoftplusBackward>" in shown["print(out)"][0]
+    assert shown["x.grad"][-1] == "tensor([0.5000, 0.7311], dtype=gradcore.float64)"
+    assert shown["gc.autograd.gradcheck(Softplus.apply, x), gc.autograd.gradgradcheck(Softplus.apply, x)"] == [
+        "(True, True)"
+    ]
+    assert shown["loss.backward()"] == ["part runs"]
+    assert shown["gc.func.grad(f)(v)"] == ["tensor([ 3., 12.])"]
+    assert shown["gc.func.hessian(f)(v)"][0].split() == "tensor([[ 6., 0.], [ 0., 12.]])".split()
+    assert shown["gc.func.jvp(f, (v,), (gc.tensor([1.0, 0.0]),))"] == ["(tensor(9.), tensor(3.))"]
+    assert shown["gc.func.vmap(gc.func.grad(f))(gc.tensor([[1.0, 2.0], [3.0, 4.0]]))"][0].endswith("[27., 48.]])")
+
+
+def test_tour_finds_faults(shown):
+    (explained,) = next(results for line, results in shown.items() if line.startswith("with gc.debug():"))
+    assert "detach" in explained
+    assert "line 2" in explained
+    (found,) = next(results for line, results in shown.items() if "detect_anomaly" in line)
+    assert "RuntimeError: Function 'SqrtBackward0' returned nan values in its 0th output" in found
+    assert 'File "<tour>", line 2' in found
 
 
 def test_tour_says_the_same_on_every_device():
@@ -117,6 +151,45 @@ def test_tour_says_the_same_on_every_device():
         text = done.stdout.removeprefix(f"device: {device}\n")
         texts.append(without_device(re.sub(r"0x[0-9a-f]+", "", text)))
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("device", ["cpu", "strict:1"])
+def test_higher_order_finds_the_minimum(device):
+    done = run("higher_order.py", device=device, python=["-W", "error"])
+    assert done.returncode == 0, done.stderr
+    steps = [float(g) for g in re.findall(r"gradient (\S+)$", done.stdout, re.MULTILINE)]
+    assert len(steps) == 12
+    # Newton's method squares the error at each step.
+    assert steps[5] < 1e-8
+    assert steps[11] < 1e-8
+    differences = [float(x) for x in re.findall(r"largest difference of .*: (\S+)", done.stdout)]
+    assert len(differences) == 2
+    assert max(differences) < 1e-10
+    assert float(re.search(r"norm of their mean (\S+)", done.stdout)[1]) < 1e-8
+
+
+def test_memory_is_saved_and_gradients_stay():
+    done = run("memory_for_time.py", "--layers", "16", "--segments", "4", device="cpu", python=["-W", "error"])
+    assert done.returncode == 0, done.stderr
+    peaks = [float(x) for x in re.findall(r"([\d.]+) MiB at most", done.stdout)]
+    everything, checkpoints, files = peaks
+    assert checkpoints < 0.8 * everything
+    assert files < 0.5 * everything
+    # The last part is not run again.
+    assert re.findall(r"(\d+) layers run", done.stdout) == ["16", "28", "16"]
+    assert done.stdout.count("differ from the gradients above by at most 0\n") == 2
+
+
+def test_draw_model(tmp_path):
+    done = run("draw_model.py", device="cpu", python=["-W", "error"])
+    assert done.returncode == 0, done.stderr
+    assert "in 1.inner.0: Linear" in done.stdout
+    for name, start in (("graph.mmd", "flowchart TD\n"), ("graph.gv", "digraph {\n")):
+        done = run("draw_model.py", "--saved", str(tmp_path / name), device="strict:1", python=["-W", "error"])
+        assert done.returncode == 0, done.stderr
+        drawn = (tmp_path / name).read_text(encoding="utf-8")
+        assert drawn.startswith(start)
+        assert "1: Residual" in drawn
 
 
 def accuracy(output):

@@ -184,23 +184,108 @@ def test_results_keep_object_dtype_and_memory(t):
     assert t.zeros(2, dtype=t.int64).copy_(t.tensor([1.7, -1.7])).tolist() == [1, -1]
 
 
-def test_overlapping_source_and_destination_give_the_values_of_before():
-    # PyTorch refuses these.
-    x = gc.tensor([1.0, 2.0, 3.0, 4.0])
-    x[1:].add_(x[:-1])
-    assert x.tolist() == [1, 3, 5, 7]
-    x[:-1].mul_(x[1:])
-    assert x.tolist() == [3, 15, 35, 7]
-    x[1:].copy_(x[:-1].clone())
-    assert x.tolist() == [3, 3, 15, 35]
-    m = gc.tensor([[1.0, 2.0], [3.0, 4.0]])
-    m.sub_(m.t())
-    assert m.tolist() == [[0, -1], [1, 0]]
-    y = gc.ones(3, requires_grad=True)
-    z = y * 1
-    z[1:].add_(z[:-1])
-    z.backward(gc.tensor([1.0, 10.0, 100.0]))
-    assert y.grad.tolist() == [11, 110, 100]
+OVERLAPPING = [
+    "x[1:].add_(x[:-1])",
+    "x[:-1].mul_(x[1:])",
+    "x[1:].copy_(x[:-1])",
+    "x[1:] = x[:-1]",
+    "x[1:].lerp_(x[:-1], 0.5)",
+    "x.add_(x[1])",
+    "m.sub_(m.t())",
+    "m.copy_(m.t())",
+    "m.mul_(m[0])",
+    "x.index_add_(0, t.tensor([0, 1, 2, 3]), x)",
+    "x.index_copy_(0, t.tensor([0, 1, 2, 3]), x)",
+    "x.index_put_((t.tensor([0, 1, 2, 3]),), x)",
+    "x.scatter_(0, t.tensor([0, 1, 2, 3]), x)",
+    "x.scatter_add_(0, t.tensor([0, 1, 2, 3]), x)",
+    "x.scatter_reduce_(0, t.tensor([0, 1, 2, 3]), x, 'sum')",
+    "x.put_(t.tensor([0, 1, 2, 3]), x)",
+]
+
+
+@pytest.mark.parametrize("program", OVERLAPPING)
+def test_a_source_that_overlaps_the_destination_is_refused(t, program):
+    x, m = t.tensor([1.0, 2.0, 3.0, 4.0]), t.tensor([[1.0, 2.0], [3.0, 4.0]])
+    with pytest.raises(RuntimeError, match="unsupported operation.*single memory location"):
+        exec(program, {"t": t, "x": x, "m": m})
+    assert x.tolist() == [1, 2, 3, 4]
+    assert m.tolist() == [[1, 2], [3, 4]]
+    assert x._version == m._version == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "result"),
+    [
+        ("x.add_(x)", [2, 4, 6, 8]),
+        ("x.mul_(x[:])", [1, 4, 9, 16]),
+        ("x.copy_(x)", [1, 2, 3, 4]),
+        ("x.fill_(x[1])", [2, 2, 2, 2]),
+        ("x[:] = x[2]", [3, 3, 3, 3]),
+        ("x.masked_fill_(x > 1, x[3])", [1, 4, 4, 4]),
+        ("x.index_fill_(0, t.tensor([0, 3]), x[1])", [2, 2, 3, 2]),
+        ("x[:2].add_(x[2:])", [4, 6, 3, 4]),
+    ],
+)
+def test_a_source_that_may_be_in_the_destination(t, program, result):
+    x = t.tensor([1.0, 2.0, 3.0, 4.0])
+    exec(program, {"t": t, "x": x})
+    assert x.tolist() == result
+
+
+@pytest.mark.parametrize("write", ["y.mul_(y)", "y.pow_(y)", "y.div_(y)", "y.mul_(y[:])", "y.atan2_(y)"])
+def test_an_operand_that_is_written_to_is_found_modified(t, write):
+    x = t.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 1
+    eval(write, {"y": y})
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_a_product_with_a_number_can_run_back_once(t):
+    x = t.ones(2, requires_grad=True)
+    y = (x * 2).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        y.backward()
+    z = (x + 2).sum()
+    z.backward()
+    z.backward()
+    assert x.grad.tolist() == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("call", "node_name"),
+    [
+        ("F.leaky_relu_(y, 0.1)", "LeakyReluBackward1"),
+        ("F.elu_(y)", "EluBackward1"),
+        ("F.celu_(y, 0.5)", "CeluBackward1"),
+        ("F.selu_(y)", "EluBackward1"),
+        ("F.threshold_(y, 0.1, -2.0)", "ThresholdBackward1"),
+        ("F.hardtanh_(y, -0.5, 0.5)", "HardtanhBackward0"),
+        ("F.relu_(y)", "ReluBackward0"),
+        ("F.leaky_relu(y, inplace=True)", "LeakyReluBackward1"),
+        ("y.eq_(1.0)", "EqBackward0"),
+        ("y.eq_(y.detach().clone())", "EqBackward1"),
+        ("y.fill_(2.0)", "FillBackward2"),
+        ("y.fill_(y.detach()[0, 0].clone())", "FillBackward3"),
+        ("y.__setitem__(..., 2.0)", "FillBackward3"),
+    ],
+)
+def test_nodes_of_what_is_recorded_in_another_way_in_place(torch, call, node_name):
+    results = []
+    for t in (gc, torch):
+        x = t.tensor([[-1.5, -0.3], [0.2, 2.0]], dtype=t.float64, requires_grad=True)
+        y = x * 1
+        eval(call, {"t": t, "F": t.nn.functional, "y": y})
+        assert type(y.grad_fn).__name__ == node_name
+        (first,) = t.autograd.grad((y * y).sum(), x, create_graph=True)
+        used = first.requires_grad
+        second = t.autograd.grad(first.sum(), x, allow_unused=True)[0] if used else None
+        results.append([y.detach().numpy(force=True), first.detach().numpy(force=True)])
+        results[-1].append(np.zeros(4) if second is None else second.numpy(force=True).reshape(-1))
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_operators_that_have_no_in_place_form_make_new_tensors(t):

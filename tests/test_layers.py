@@ -25,6 +25,8 @@ LAYERS = [
     {"ops", "random"},
     {"methods"},
     {"tensor"},
+    {"transforms"},
+    {"func"},
     {"autograd", "cuda", "debugging", "explanation"},
     {"nn", "optim", "utils"},
     {"__init__"},

@@ -104,7 +104,7 @@ def test_node_name_and_gradients_in_the_space_of_their_inputs(name):
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradcheck(name):
     for function, inputs in in_double_precision(name):
-        assert gradcheck(function, inputs)
+        assert gradcheck(function, inputs, check_forward_ad=True)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from gradcore.autograd.graph import GradientEdge, stand_in
 from gradcore.autograd.variable import Variable
 from gradcore.engine import Capture, walk
 from gradcore.errors import GradcheckError
-from gradcore.grad_mode import current_mode, enable_grad, Mode, no_grad, PLAIN, set_grad_enabled
+from gradcore.grad_mode import PLAIN, Mode, current_mode, enable_grad, no_grad, set_grad_enabled
 from gradcore.graph import Cut
 from gradcore.op import RUNTIME, bind, is_tensor, wrap
 from gradcore.view import edge_of, sync

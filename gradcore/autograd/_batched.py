@@ -24,15 +24,16 @@ def batched_grad(
     """``autograd.grad`` for a batch of ``grad_outputs``, which stand along their first dimension.
 
     Raises:
+        IndexError: a gradient has no dimension for the batch.
         RuntimeError: there is no batch, or the batches have different sizes.
     """
     given = (grad_outputs,) if is_tensor(grad_outputs) else tuple(grad_outputs or ())
-    sizes = {g.shape[0] if g.ndim else None for g in given if g is not None}
-    if len(sizes) != 1 or None in sizes:
-        raise RuntimeError(
-            "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension: each must "
-            f"have one, of the same size, but the sizes are {sorted(map(str, sizes))}"
-        )
+    how = "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension"
+    if any(g is not None and not g.ndim for g in given):
+        raise IndexError(f"{how}, but one of them is 0-dimensional")
+    sizes = {g.shape[0] for g in given if g is not None}
+    if len(sizes) != 1:
+        raise RuntimeError(f"{how}, which must be of the same size in all of them, but the sizes are {sorted(sizes)}")
     level = VmapLevel(sizes.pop())
     with level.running():
         batched = tuple(None if g is None else level.batch(g) for g in given)

@@ -20,6 +20,7 @@ from gradcore.op import is_tensor, wrap
 from gradcore.ops.shape import alias as identity_view
 from gradcore.saved import SavedTensor, save
 from gradcore.size import Size
+from gradcore.transforms.forward import tangent_of
 from gradcore.view import alias, bump, check_inplace, rebase, requires_grad, sync
 
 if TYPE_CHECKING:
@@ -140,8 +141,16 @@ class BackwardCFunction(Node, FunctionCtx):
             return self.saved_for_forward
         saved = self._kept()
         # Cut from its history by detach_, a tensor is as good as before where only its values are asked for.
-        recording = is_grad_enabled()
-        found = tuple(x.unpack(self, detached=not recording) for x in saved)
+        mode = current_mode()
+        found = tuple(x.unpack(self, detached=not mode.grad) for x in saved)
+        if self._plan.tangents:
+            for x, kept in zip(found, saved, strict=True):
+                if x is not None and kept._nr is not None:
+                    x._tangent = self._plan.tangents.get(kept._nr)
+        level = self._xp.device.level if saved else None
+        if level is not None and mode.level is not level:
+            # An ordinary backward on a level computes on the level below.
+            found = tuple(_lowered(x, level) for x in found)
         if saved and self._forward_cls.clear_saved_tensors_on_access:
             self._saved = _ACCESSED
         return found
@@ -290,7 +299,8 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
             returned comes back as a view of itself, unless it was written to (``ctx.mark_dirty``).
 
         Raises:
-            RuntimeError: an argument was written to that must not be, or was not returned.
+            RuntimeError: an argument was written to that must not be, or was not returned; a function transform runs, and
+                the Function has no ``setup_context``, or no ``vmap``.
             TypeError: the arguments do not fit ``forward``; what was saved is no tensor.
         """
         separate = cls.setup_context is not Function.setup_context
@@ -298,7 +308,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
             args = _with_defaults(cls.forward, args, kwargs)
         elif kwargs:
             args = _in_order(cls.forward, args, kwargs)
-        return run(cls, args, current_mode())
+        return apply_bound(cls, args)
 
 
 def once_differentiable(fn: F) -> F:
@@ -351,31 +361,35 @@ class Output(NamedTuple):
 class FunctionPlan:
     """Runs the node of a Function backwards: with the user's ``backward``, on tensors."""
 
-    __slots__ = ("inputs", "outputs")
+    __slots__ = ("inputs", "outputs", "tangents")
     saves_tensors = True
 
     def __init__(self, inputs: Sequence[bool]) -> None:
         self.inputs = inputs  # for each argument, whether it is a tensor
         self.outputs: Sequence[Output | None] = ()  # known when forward has returned
+        self.tangents: dict[int, Any] = {}  # of the outputs that are saved, by their numbers
 
     def raw(self, node: BackwardCFunction, xp: Any, g: Sequence[Any]) -> tuple[Any, ...]:
         where = xp.device
+        if where.level is not None:
+            # The arrays of a level are tensors already; backward runs on the level below.
+            return tuple(None if x is None else _lowered(x, where.level) for x in self._run(node, list(g), below=True))
         given = [None if x is None else wrap(_as_array(x, where), where) for x in g]
         return tuple(None if x is None else x._data for x in self._run(node, given))
 
     def graph(self, node: BackwardCFunction, xp: Any, g: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(self._run(node, list(g)))
 
-    def _run(self, node: BackwardCFunction, grads: list[Any]) -> Iterator[Any]:
+    def _run(self, node: BackwardCFunction, grads: list[Any], below: bool = False) -> Iterator[Any]:
         if node.materialize_grads:
             for i, output in enumerate(self.outputs):
                 if grads[i] is None and output is not None and (output.smooth or node._materialize_non_diff_grads):
-                    grads[i] = _zeros(output)
+                    grads[i] = _zeros(output, below)
         result = BackwardCFunction.apply(node, *grads)
         del grads
-        return self._checked(node, result if isinstance(result, tuple) else (result,))
+        return self._checked(node, result if isinstance(result, tuple) else (result,), below)
 
-    def _checked(self, node: BackwardCFunction, found: tuple[Any, ...]) -> Iterator[Any]:
+    def _checked(self, node: BackwardCFunction, found: tuple[Any, ...], below: bool) -> Iterator[Any]:
         """The gradients of the arguments that are tensors, each fit for its edge."""
         name = type(node).__name__
         expected = len(self.inputs)
@@ -401,14 +415,31 @@ class FunctionPlan:
                 )
             results.append(g)
         # What comes before the edges in an error is theirs: a gradient that nobody asks for may be anything.
-        return iter([_fit(name, i, *pair) for i, pair in enumerate(zip(results, node._next, strict=True))])
+        return iter([_fit(name, i, *pair, below) for i, pair in enumerate(zip(results, node._next, strict=True))])
 
     def read_saved(self, node: Node, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
 
 
-def run(cls: type[Function], args: tuple[Any, ...], mode: Mode) -> Any:
-    """Run a Function on tensors of the level at which we are."""
+def apply_bound(cls: type[Function], args: tuple[Any, ...]) -> Any:
+    """Run a Function on all arguments of its ``forward``."""
+    mode = current_mode()
+    if mode.level is None:
+        return run(cls, args, mode)
+    from gradcore.autograd import function_transforms  # which is built on what is here
+
+    return function_transforms.apply(cls, args, mode)
+
+
+def run(cls: type[Function], args: tuple[Any, ...], mode: Mode, forward: Callable[..., Any] | None = None) -> Any:
+    """Run a Function on tensors of the level at which we are.
+
+    Args:
+        cls: the Function.
+        args: all arguments of its ``forward``.
+        mode: the mode now.
+        forward: what to run in place of ``forward``; with it, ``setup_context`` is used.
+    """
     ctx = cls._backward_cls()
     inputs: list[bool] = []
     needs: list[bool] = []
@@ -431,6 +462,7 @@ def run(cls: type[Function], args: tuple[Any, ...], mode: Mode) -> Any:
     plan = ctx._plan = FunctionPlan(inputs)
     separate = cls.setup_context is not Function.setup_context
     ctx._recording = recorded
+    tangents = None if mode.dual is None else _tangents(args, mode)
     if mode.anomaly is not None:
         diagnosis.note_operands(args, ())
         if recorded:
@@ -438,7 +470,7 @@ def run(cls: type[Function], args: tuple[Any, ...], mode: Mode) -> Any:
     token = enter_mode(mode._replace(grad=False, dual=None))
     try:
         if separate:
-            result = cls.forward(*args)
+            result = cls.forward(*args) if forward is None else forward(*args)
             cls.setup_context(ctx, args, result)
         else:
             result = cls.forward(ctx, *args)
@@ -451,6 +483,9 @@ def run(cls: type[Function], args: tuple[Any, ...], mode: Mode) -> Any:
     plan.outputs = outputs.described
     ctx._saved = ()
     outputs.attach()
+    if tangents is not None:
+        outputs.carry(tangents, mode)
+    outputs.save()
     for name in ("to_save", "saved_for_forward", "dirty_tensors", "non_differentiable"):
         vars(ctx).pop(name, None)  # an output among them would keep itself alive
     if mode.anomaly is not None:
@@ -465,11 +500,14 @@ class _Outputs:
         self, ctx: BackwardCFunction, args: Sequence[Any], found: list[Any], recorded: bool, separate: bool
     ) -> None:
         self.ctx, self.args, self.found, self.recorded = ctx, args, found, recorded
+        self.returned = tuple(found)
         self.name = type(ctx)._forward_cls.__name__
         self.dirty = _tensors_of(ctx.dirty_tensors, "mark_dirty can only accept variables")
         self.constant = _tensors_of(ctx.non_differentiable, "mark_non_differentiable only accepts variable arguments")
         self.to_save = _to_save(ctx) if recorded else ()
         self.described = [self._describe(x) if is_tensor(x) else None for x in found]
+        # What is saved in the place of a view that was written to.
+        self.stand_ins: dict[int, Tensor] = {}
         self._check(separate)
 
     def _describe(self, x: Tensor) -> Output:
@@ -516,13 +554,11 @@ class _Outputs:
         for x in self.dirty:
             bump(x)
         smooth = [o for o in self.described if o is not None and o.smooth]
-        if smooth:
-            ctx._xp = smooth[0].device.xp
-        elif self.args_on_device is not None:
-            ctx._xp = self.args_on_device.xp
+        place = smooth[0].device if smooth else next((x._device for x in self.args if is_tensor(x)), None)
+        if place is not None:
+            ctx._xp = place.xp
         ctx._shape = [() if o is None else o.shape for o in self.described]
         ctx._dtype = [None if o is None else o.dtype for o in self.described]
-        stand_ins: dict[int, Tensor] = {}
         for nr, (x, output) in enumerate(zip(self.found, self.described, strict=True)):
             if output is None:
                 continue
@@ -533,7 +569,7 @@ class _Outputs:
             slot = Slot(ctx, nr, x._data.shape, x._data.dtype)
             if is_dirty and is_input:
                 if x._view is not None:
-                    stand_ins[id(x)] = _stand_in(x, slot)
+                    self.stand_ins[id(x)] = _stand_in(x, slot)
                 _rebase(x, ctx, slot, self.args)
                 continue
             if is_dirty:
@@ -551,17 +587,84 @@ class _Outputs:
                 out._view.version = out._version
                 if len(smooth) > 1:
                     out._view.multiple = f"{self.name} (a custom Function)"
+
+    def carry(self, tangents: list[Tensor | None], mode: Mode) -> None:
+        """Forward mode: give the outputs the tangents that the user's ``jvp`` computes from those of the arguments."""
+        ctx, dual = self.ctx, mode.dual
+        given: list[Any] = [
+            _tangent_zeros(x) if t is None and is_tensor(x) and ctx.materialize_grads else t
+            for x, t in zip(self.args, tangents, strict=True)
+        ]
+        token = enter_mode(mode._replace(dual=None))
+        try:
+            result = BackwardCFunction.apply_jvp(ctx, *given)
+            results = result if isinstance(result, tuple) else (result,)
+            if len(results) != len(self.found):
+                raise RuntimeError(
+                    f"Function's jvp returned an invalid number of forward gradients (expected {len(self.found)} but got "
+                    f"{len(results)}): {self.name} must return one for each output, None where there is none"
+                )
+            fitting = [self._fit_tangent(nr, t, given, tangents) for nr, t in enumerate(results)]
+            for nr, t in enumerate(fitting):
+                if t is not None:
+                    _set_tangent(self.found[nr], dual, t)
+                    if _among(self.returned[nr], self.to_save):
+                        ctx._plan.tangents[nr] = self.found[nr]._tangent
+        finally:
+            leave_mode(token)
+
+    def _fit_tangent(self, nr: int, t: Any, given: Sequence[Any], tangents: Sequence[Any]) -> Tensor | None:
+        """A tangent that ``jvp`` returned, as its output can have it; ``None`` for an output that has none."""
+        out = self.found[nr]
+        if t is not None and not is_tensor(t):
+            raise RuntimeError(
+                f"expected Variable or None (got {type(t).__name__}) for grad output {nr} of {self.name}'s jvp."
+            )
+        if not is_tensor(out):
+            return None
+        smooth = dtypes.category(out.dtype) >= 2 and not _among(self.returned[nr], self.constant)
+        if not smooth:
+            if t is not None:
+                raise RuntimeError(
+                    f"Function's jvp returned a gradient at position {nr}, but the corresponding forward output of {self.name} is "
+                    "not a differentiable Tensor. You should return None at that position instead."
+                )
+            return None
+        if t is None:
+            return _tangent_zeros(out)
+        at = next((i for i, x in enumerate(self.args) if x is out), None)
+        if at is not None:
+            if tangents[at] is not None and t is not tangents[at]:
+                raise RuntimeError(
+                    "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is modifying "
+                    "an input inplace, then the jvp function must modify the corresponding gradient inplace."
+                )
+        elif out._view is not None and not (t._view is not None and any(_same_base(t, x) for x in given)):
+            raise RuntimeError(
+                "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view: "
+                f"{self.name}'s jvp must return the same view of the tangent, such as tangent.view_as(tangent)"
+            )
+        if tuple(t.shape) != tuple(out.shape):
+            raise RuntimeError(
+                "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+                f"supported. Tensor is of size {list(out.shape)} while the given forward gradient is of size {list(t.shape)}."
+            )
+        if t.dtype == out.dtype:
+            return cast("Tensor", t)
+        if dtypes.category(t.dtype) < 2 or dtypes.category(t.dtype) > dtypes.category(out.dtype):
+            raise RuntimeError(
+                f"{self.name}'s jvp returned a tangent of dtype {dtypes.dtype_name(t.dtype)} for an output of dtype "
+                f"{dtypes.dtype_name(out.dtype)}"
+            )
+        return cast("Tensor", t.to(out.dtype))
+
+    def save(self) -> None:
+        """Save what is to be saved, now that it has its history."""
         if self.to_save:
-            ctx._saved = tuple(
-                save(_without_cycle(stand_ins.get(id(x), x), ctx), ctx, f"saved_tensors[{i}]")
+            self.ctx._saved = tuple(
+                save(_without_cycle(self.stand_ins.get(id(x), x), self.ctx), self.ctx, f"saved_tensors[{i}]")
                 for i, x in enumerate(self.to_save)
             )
-            diagnosis.note_saved(ctx, self.to_save, "saved_tensors")
-
-    @property
-    def args_on_device(self) -> Any:
-        """The device of the first argument that is a tensor."""
-        return next((x._device for x in self.args if is_tensor(x)), None)
 
 
 class _Written:
@@ -748,14 +851,18 @@ def _rebase(x: Tensor, ctx: BackwardCFunction, slot: Slot, args: Sequence[Any]) 
     rebase(x, written)
 
 
-def _fit(name: str, index: int, g: Any, edge: Any) -> Any:
+def _fit(name: str, index: int, g: Any, edge: Any, below: bool) -> Any:
     """A gradient as its edge can take it; the engine sums and casts it."""
     if g is None or edge is None:
         return None
     xp = edge_namespace(edge)
-    if g._device is not xp.device:
+    where = xp.device
+    if where.level is not None and not below:
+        g = where.level.lift(g)
+    if g._device.place is not where.place:
         raise RuntimeError(
-            f"Function {name} returned an invalid gradient at index {index} - expected device {xp.device} but got {g._device}"
+            f"Function {name} returned an invalid gradient at index {index} - expected device {where.place} but got "
+            f"{g._device.place}"
         )
     wanted = edge.dtype if edge._seq == LEAF else xp.np_dtype(edge._dtype)
     if dtypes.category(g.dtype) == 3 != dtypes.category(wanted):
@@ -764,6 +871,42 @@ def _fit(name: str, index: int, g: Any, edge: Any) -> Any:
             f"{dtypes.dtype_name(wanted)} but got {dtypes.dtype_name(g.dtype)}: return its real part"
         )
     return g
+
+
+def _lowered(x: Any, level: Any) -> Any:
+    """A tensor as the level below sees it."""
+    return level.unwrap(x) if level.owns(x) else x
+
+
+def _tangents(args: Sequence[Any], mode: Mode) -> list[Tensor | None] | None:
+    """The tangents of the arguments; ``None`` if no argument has one."""
+    found = [tangent_of(x, mode.dual) for x in args]
+    return found if any(t is not None for t in found) else None
+
+
+def _tangent_zeros(x: Tensor) -> Tensor:
+    return x._zeros(x.shape)
+
+
+def _set_tangent(out: Tensor, dual: Any, tangent: Tensor) -> None:
+    """Give an output its tangent; that of an argument that was written to is written to, too."""
+    have = None
+    if out._view is not None and out._view.function is None:
+        have = tangent_of(out, dual)
+        if have is None:
+            base = out._view.base
+            base._tangent = (dual, _tangent_zeros(base))
+            have = tangent_of(out, dual)
+    if have is None:
+        out._tangent = (dual, tangent)
+    elif have is not tangent:
+        have.copy_(tangent)
+
+
+def _same_base(x: Tensor, other: Any) -> bool:
+    """Whether two tensors are views of one, or one is a view of the other."""
+    first = x if x._view is None else x._view.base
+    return is_tensor(other) and first is (other if other._view is None else other._view.base)
 
 
 def _note_results(cls: type[Function], args: Sequence[Any], found: Sequence[Any], mode: Mode) -> None:
@@ -778,8 +921,10 @@ def _note_results(cls: type[Function], args: Sequence[Any], found: Sequence[Any]
             watch.note_made(x, f"{cls.__name__}.apply", args, why)
 
 
-def _zeros(output: Output) -> Tensor:
-    return wrap(output.device.xp.zeros(tuple(output.shape), dtype=output.dtype), output.device)
+def _zeros(output: Output, below: bool) -> Any:
+    """Zeros for the gradient of an output; of one on a level, those of the level below, where backward runs there."""
+    raw = output.device.xp.zeros(tuple(output.shape), dtype=output.dtype)
+    return raw if below else wrap(raw, output.device)
 
 
 def _as_array(x: Any, where: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from gradcore.autograd.saved_tensors import (
     allow_mutation_on_saved_tensors,
@@ -14,7 +15,7 @@ from gradcore.autograd.saved_tensors import (
     saved_tensors_hooks,
 )
 from gradcore.engine import Walk, current_walk, edge_namespace
-from gradcore.graph import AccumulateGrad, Node, RemovableHandle, Slot, node_of
+from gradcore.graph import AccumulateGrad, Node, RemovableHandle, Slot
 from gradcore.op import is_tensor, wrap
 from gradcore.view import bump
 
@@ -72,7 +73,7 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     elif isinstance(tensor, Iterable):
         tensors = tuple(tensor)
     else:
-        raise RuntimeError(  # noqa: TRY004 - PyTorch's class
+        raise RuntimeError(
             f"increment_version expect a Iterable[Tensor] as input, or one Tensor, but got {type(tensor).__name__}"
         )
     for x in tensors:
@@ -107,7 +108,7 @@ def register_multi_grad_hook(
     """
     tensors = tuple(tensors)
     if mode == "all":
-        hooks: Any = _AllGradients(fn, [_edge_of_tensor(t) for t in tensors]).hooks()
+        hooks: Any = _AllGradients(fn, [_target_of(t) for t in tensors]).hooks()
         return _Handles([t.register_hook(hook) for t, hook in zip(tensors, hooks, strict=True)])
     if mode == "any":
         first = _FirstGradient(fn)
@@ -118,24 +119,25 @@ def register_multi_grad_hook(
 class _AllGradients:
     """Collects the gradients of several tensors in each walk, and hands them on when the last of them has come."""
 
-    def __init__(self, fn: Callable[..., Any], edges: list[Any]) -> None:
+    def __init__(self, fn: Callable[..., Any], targets: list[Any]) -> None:
         self.fn = fn
-        self.edges = edges
+        # Weakly, since they hold the hooks.
+        self.targets = [ref(target) for target in targets]
         # For each walk: how many are still to come, and those that are here.
         self.found: WeakKeyDictionary[Walk, list[Any]] = WeakKeyDictionary()
         self.lock = threading.Lock()
 
     def hooks(self) -> list[Callable[[Tensor | None], None]]:
-        return [lambda grad, i=i: self.put(i, grad) for i in range(len(self.edges))]  # type: ignore[misc]
+        return [functools.partial(self.put, i) for i in range(len(self.targets))]
 
     def put(self, i: int, grad: Tensor | None) -> None:
         this = _walk()
         with self.lock:
             state = self.found.get(this)
             if state is None:
-                here = node_or_leaf(self.edges[i])
-                expected = [this.will_reach(edge) or node_or_leaf(edge) is here for edge in self.edges]
-                state = self.found[this] = [sum(expected), [None] * len(self.edges)]
+                here = self.targets[i]()
+                expected = [target is here or this.will_reach(target) for target in (t() for t in self.targets)]
+                state = self.found[this] = [sum(expected), [None] * len(expected)]
             state[0] -= 1
             state[1][i] = grad
             complete = state[0] == 0
@@ -211,11 +213,6 @@ def stand_in(place: GradientEdge) -> Tensor:
     return made
 
 
-def node_or_leaf(edge: Any) -> Any:
-    """What an edge of the engine leads to."""
-    return edge if is_tensor(edge) else node_of(edge)
-
-
 def _get_grad_fn_or_grad_acc(t: Tensor | GradientEdge) -> Node:
     """The node that computed a tensor; for a leaf its ``AccumulateGrad``."""
     if isinstance(t, GradientEdge):
@@ -228,9 +225,10 @@ def _get_grad_fn_or_grad_acc(t: Tensor | GradientEdge) -> Node:
     return found
 
 
-def _edge_of_tensor(t: Tensor) -> Any:
-    _get_grad_fn_or_grad_acc(t)
-    return t if t._edge is None else t._edge
+def _target_of(t: Tensor) -> Any:
+    """The node or the leaf at which the gradient of a tensor is computed."""
+    node = _get_grad_fn_or_grad_acc(t)
+    return node.variable if isinstance(node, AccumulateGrad) else node
 
 
 def _current_graph_task_id() -> int:

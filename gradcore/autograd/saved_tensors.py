@@ -20,7 +20,8 @@ __all__ = ["allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "sa
 class saved_tensors_hooks:  # noqa: N801 - torch's spelling
     """Keep something else in the place of the tensors that operations in this block save for backward.
 
-    Blocks may be nested; the innermost counts. They belong to a thread. Python numbers are not packed.
+    Blocks may be nested; the innermost counts. They belong to a thread. Python numbers are not packed. Of what function
+    transforms (``gradcore.func``) do in the block, hooks see what is recorded for the tensors outside of them.
 
     Args:
         pack_hook: called, under ``no_grad``, with each tensor that is saved: operands themselves, and results. What it
@@ -31,8 +32,8 @@ class saved_tensors_hooks:  # noqa: N801 - torch's spelling
 
     Raises:
         TypeError: (on entering) a hook is not callable; (in backward) ``unpack_hook`` returned no tensor.
-        RuntimeError: (on entering) hooks are refused in a block of :func:`disable_saved_tensors_hooks`; (in forward)
-            ``pack_hook`` wrote to its tensor.
+        RuntimeError: (on entering) hooks are refused in a block of :func:`disable_saved_tensors_hooks`, and inside
+            ``func.grad`` and its kin; (in forward) ``pack_hook`` wrote to its tensor.
     """
 
     def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
@@ -174,6 +175,14 @@ def _push(pair: HookPair) -> None:
     mode = current_mode()
     if mode.saved_hooks_refused is not None:
         raise RuntimeError(mode.saved_hooks_refused)
+    level = mode.level
+    while level is not None:
+        if level.kind != "vmap" and level.mode.dual is None:
+            raise RuntimeError(
+                "func.{grad, vjp, jacrev, hessian} don't yet support saved tensor hooks (nor what is built on them, such as "
+                "checkpoint) inside the function that they differentiate. Set them around the transform"
+            )
+        level = level.below.level
     enter_mode(mode._replace(saved_hooks=(*mode.saved_hooks, pair)))
 
 

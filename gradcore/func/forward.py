@@ -163,7 +163,7 @@ def _dual(level: Level, dual: DualLevel, x: Any, t: Any) -> Any:
             "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
             f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size {list(t.shape)}."
         )
-    where = level.device(x._device.place)
+    where = level.device_at(x._device.place)
     out = wrap(x, where)  # type: ignore[arg-type]
     out._tangent = (dual, wrap(t if t.dtype == x.dtype else t.to(x.dtype), where))
     return out

@@ -270,7 +270,7 @@ def _variable(level: Level, x: Any, name: str) -> Any:
             "only Tensors of floating point dtype can require gradients, but an argument that is differentiated by has dtype "
             f"{dtypes.dtype_name(x.dtype)}; convert it first, with .float()"
         )
-    out = wrap(x, level.device(x._device.place))  # type: ignore[arg-type]
+    out = wrap(x, level.device_at(x._device.place))  # type: ignore[arg-type]
     out._req = True
     return out
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -19,7 +19,6 @@ __all__ = [
     "expanded",
     "folded",
     "over",
-    "refuse_dynamic",
     "rows",
     "shifted",
     "unfolded",
@@ -61,7 +60,7 @@ def over(function: Callable[..., Any], x: Tensor, dim: tuple[int, ...], *params:
 
 def expanded(x: Tensor, size: int) -> Tensor:
     """An operand that all elements share, repeated along a new first dimension, in the same memory."""
-    return x.unsqueeze(0).expand((size, *x.shape))  # type: ignore[no-any-return]
+    return x.unsqueeze(0).expand((size, *x.shape))
 
 
 def aligned(x: Any, ndim: int) -> Any:
@@ -83,15 +82,3 @@ def unfolded(x: Tensor, sizes: tuple[int, int], dim: int = 0) -> Tensor:
     given: Sequence[int] = x.shape
     x = x.reshape((*given[:dim], *sizes, *given[dim + 1 :]))
     return x.movedim(dim, 0) if dim else x
-
-
-def refuse_dynamic(name: str) -> NoReturn:
-    """Raise for an operation whose result would have another shape for each element.
-
-    Raises:
-        RuntimeError: always.
-    """
-    raise RuntimeError(
-        "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
-        f"{name}: its result has as many elements as the values say, so that those of the batch would not fit together"
-    )

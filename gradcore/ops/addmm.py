@@ -270,8 +270,8 @@ def _sum_of_batches(name: str, input: Tensor, product: Tensor, beta: complex, al
     _check_factors(name, product.dtype, beta, alpha)
     total = product if alpha == 1 else product * alpha
     if beta == 0:
-        return broadcast_to(total, broadcast_shapes(total.shape, input.shape)).clone()
-    return total + (input if beta == 1 else beta * input)
+        return broadcast_to(total, broadcast_shapes(total.shape, input.shape)).clone()  # type: ignore[no-any-return]
+    return total + (input if beta == 1 else beta * input)  # type: ignore[no-any-return]
 
 
 def _check_factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> None:

@@ -350,6 +350,14 @@ def true_divide_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.multiply(xp.negative(g), conj(xp, factor))
 
 
+@true_divide.jvp
+def true_divide_jvp(xp: Any, input_t: Any, other_t: Any, other: Any, out: Any) -> Any:
+    if other_t is None:
+        return xp.divide(input_t, other)
+    change = xp.multiply(out, other_t)
+    return xp.divide(xp.negative(change) if input_t is None else xp.subtract(input_t, change), other)
+
+
 def _quotients(make: Make) -> Iterator[Sample]:
     for mode in ("floor", "trunc"):
         yield Sample(

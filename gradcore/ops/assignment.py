@@ -28,7 +28,7 @@ def _destinations_and_sources(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), make(2, dtype=np.float32))
 
 
-@op(node="CopyBackwards", samples=_destinations_and_sources)
+@op(node="CopyBackwards", linear=True, samples=_destinations_and_sources)
 def copied(xp: Any, input: Any, src: Any, /) -> Any:
     """``src`` in the shape and dtype of ``input``; only used in place."""
     return xp.copy(xp.broadcast_to(xp.astype(_source(xp, input, src), input.dtype), input.shape))
@@ -90,7 +90,7 @@ def _tensors_and_values(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), make())
 
 
-@op(node="FillBackward3", samples=_tensors_and_values)
+@op(node="FillBackward3", linear=True, samples=_tensors_and_values)
 def filled(xp: Any, input: Any, value: Any, /) -> Any:
     """A 0-d tensor everywhere; only used in place."""
     return xp.copy(xp.broadcast_to(xp.astype(value, input.dtype), input.shape))

@@ -147,8 +147,19 @@ def to_device(input: Tensor, target: device) -> Tensor:
     """``input`` on another device; the gradient goes back to where it came from."""
     if input._view is not None:
         RUNTIME["sync"](input)
-    out = wrap(_transfer(input._data, input._device, target), target)
+    level = input._device.level
+    if level is not None or target.level is not None:
+        # Inside a transform the data stays on its level; only the device that it is on in the end changes.
+        if input.device is target.place:
+            return input
+        target = target.place if level is None else level.device_at(target.place)
+    raw = _transfer(input._data, input._device, target) if level is None else level.moved(input, target.place)
+    out = wrap(raw, target)
     mode = current_mode()
+    if mode.dual is not None:
+        tangent = RUNTIME["tangent_of"](input, mode.dual)
+        if tangent is not None:
+            out._tangent = (mode.dual, to_device(tangent, target))
     if mode.inference:
         out._cell = NO_VERSIONS
     if input._req and mode.grad:
@@ -169,6 +180,8 @@ class _Transfer:
         self.source = source
 
     def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any]:
+        if self.source.level is not None:
+            return (to_device(g, self.source.place),)
         return (_transfer(g, xp.device, self.source),)
 
     def graph(self, node: Node, xp: Any, g: Tensor) -> tuple[Any]:

@@ -95,6 +95,11 @@ def view_as_real_vjp(xp: Any, g: Any) -> Any:
     return xp.add(_as_complex(xp, re), xp.multiply(_as_complex(xp, im), 1j))
 
 
+@view_as_real.vmap
+def view_as_real_vmap(input: Any) -> Any:
+    return view_as_real(input)
+
+
 def _pairs_of_reals(make: Make) -> Iterator[Sample]:
     for shape in ((2, 3, 2), (2,), (0, 2)):
         yield Sample(make(*shape))
@@ -127,6 +132,11 @@ def view_as_complex(xp: Any, input: Any, /) -> Any:
 @view_as_complex.vjp("input")
 def view_as_complex_vjp(xp: Any, g: Any) -> Any:
     return xp.stack([xp.real(g), xp.imag(g)], axis=-1)
+
+
+@view_as_complex.vmap
+def view_as_complex_vmap(input: Any) -> Any:
+    return view_as_complex(input)
 
 
 @op(node="ConjBackward0", linear=True, elementwise=True, samples=_complex_numbers)

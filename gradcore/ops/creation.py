@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradcore import dtypes
 from gradcore.device import device_of, get_default_device, resolve
-from gradcore.grad_mode import current_mode
+from gradcore.grad_mode import current_mode, enter_mode, leave_mode
 from gradcore.graph import NO_VERSIONS
 from gradcore.op import is_tensor, wrap
 
@@ -181,19 +181,19 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the size, dtype and device of ``input``."""
     dtype, device = _as_in(input, dtype, device)
-    return ones(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _beside(input, input.shape, lambda size: ones(size, dtype=dtype, device=device), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the size, dtype and device of ``input``."""
     dtype, device = _as_in(input, dtype, device)
-    return zeros(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _beside(input, input.shape, lambda size: zeros(size, dtype=dtype, device=device), requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Memory of the size, dtype and device of ``input``, with whatever it held."""
     dtype, device = _as_in(input, dtype, device)
-    return empty(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+    return _beside(input, input.shape, lambda size: empty(size, dtype=dtype, device=device), requires_grad)
 
 
 def full_like(
@@ -201,7 +201,44 @@ def full_like(
 ) -> Tensor:
     """One value in the size, dtype and device of ``input``."""
     dtype, device = _as_in(input, dtype, device)
-    return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad)
+    value = _plain(fill_value)
+    return _beside(input, input.shape, lambda size: full(size, value, dtype=dtype, device=device), requires_grad)
+
+
+# Methods of Tensor.
+
+
+def new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of a given size, in the dtype and on the device of this tensor."""
+    dtype, device = _as_in(self, dtype, device)
+    return _beside(self, _size(size), lambda size: ones(size, dtype=dtype, device=device), requires_grad)
+
+
+def new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of a given size, in the dtype and on the device of this tensor."""
+    dtype, device = _as_in(self, dtype, device)
+    return _beside(self, _size(size), lambda size: zeros(size, dtype=dtype, device=device), requires_grad)
+
+
+def new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Memory of a given size, in the dtype and on the device of this tensor, with whatever it held."""
+    dtype, device = _as_in(self, dtype, device)
+    return _beside(self, _size(size), lambda size: empty(size, dtype=dtype, device=device), requires_grad)
+
+
+def new_full(
+    self: Tensor,
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """One value in a given size, in the dtype and on the device of this tensor."""
+    dtype, device = _as_in(self, dtype, device)
+    value = _plain(fill_value)
+    return _beside(self, _size((size,)), lambda size: full(size, value, dtype=dtype, device=device), requires_grad)
 
 
 def _as_in(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
@@ -210,8 +247,26 @@ def _as_in(input: Tensor, dtype: Any, device: Any) -> tuple[Any, Any]:
     return input.dtype if dtype is None else dtype, input.device if device is None else device
 
 
+def _beside(
+    input: Tensor, size: tuple[int, ...], make: Callable[[tuple[int, ...]], Tensor], requires_grad: bool
+) -> Tensor:
+    """What ``make`` gives for a size. Where ``input`` is a batch, it is one too: each element can be written to on its own."""
+    level = input._device.level
+    if level is None:
+        return _leaf(make(size), requires_grad)
+    token = enter_mode(current_mode()._replace(level=None))
+    try:
+        made = level.like(input, make, tuple(size))
+    finally:
+        leave_mode(token)
+    return _leaf(made, requires_grad)
+
+
 def _leaf(made: Tensor, requires_grad: bool) -> Tensor:
-    if current_mode().inference:
+    mode = current_mode()
+    if mode.level is not None:
+        made = mode.level.own(made)
+    if mode.inference:
         made._cell = NO_VERSIONS
     if requires_grad:
         if dtypes.category(made.dtype) < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.grad_mode import current_mode
 from gradcore.op import wrap
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
@@ -48,8 +49,11 @@ def _factors(input: Tensor, p: float) -> Tensor:
     """What each element is multiplied by: 0 or ``1 / (1 - p)``."""
     if dtypes.category(input.dtype) < 2:
         refuse_dtype("dropout", input.dtype)
+    scale = 1 if p in (0, 1) else 1 / (1 - p)
+    draws = rand(input.shape, dtype=dtypes.float32, device=input.device)
+    if current_mode().level is not None:
+        return (draws >= p).to(input.dtype) * scale  # type: ignore[no-any-return]
     where = input._device
     xp: Any = where.xp
-    draws = rand(input.shape, dtype=dtypes.float32, device=where)._data
-    kept = xp.astype(draws >= p, input.dtype)
-    return wrap(kept if p in (0, 1) else kept * (1 / (1 - p)), where)
+    kept = xp.astype(draws._data >= p, input.dtype)
+    return wrap(kept if scale == 1 else kept * scale, where)

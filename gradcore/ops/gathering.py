@@ -60,7 +60,7 @@ def _gathers(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2), make.ints(0, 2), dim=0)
 
 
-@op(node="GatherBackward0", samples=_gathers)
+@op(node="GatherBackward0", linear=True, samples=_gathers)
 def gathered(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
     """``out[i][j] = input[index[i][j]][j]`` for ``dim=0``."""
     refuse_negative(xp, index, input.shape, dim)
@@ -145,7 +145,7 @@ def _scatters(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2), make.ints(0, 2), make(0, 2), dim=0)
 
 
-@op(node="ScatterBackward0", samples=_scatters)
+@op(node="ScatterBackward0", linear=True, samples=_scatters)
 def scattered(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     """``input`` with ``out[index[i][j]][j] = src[i][j]`` written, for ``dim=0``."""
     out = xp.copy(input)
@@ -232,7 +232,7 @@ def scatter_(self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
     return run_with_index_errors(chosen.inplace, RuntimeError, *operands)
 
 
-@op(node="ScatterAddBackward0", samples=_scatters)
+@op(node="ScatterAddBackward0", linear=True, samples=_scatters)
 def added_along(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     """``input`` with ``src`` added where :func:`scattered` writes; at repeated indices all values."""
     refuse_negative(xp, index, input.shape, dim)
@@ -278,7 +278,7 @@ def _sums_along(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), int_samples(make, [0, 0]), axis=0, shape=(2,))
 
 
-@op(node="ScatterAddBackward0", samples=_sums_along)
+@op(node="ScatterAddBackward0", linear=True, samples=_sums_along)
 def sum_along(xp: Any, values: Any, index: Any, /, axis: int, shape: tuple[int, ...]) -> Any:
     """Zeros with ``values`` added where ``gather`` reads: its adjoint."""
     return xp.scatter_add_along(values, index, axis, shape)
@@ -309,7 +309,7 @@ def _flat_indices(make: Make) -> Iterator[Sample]:
     yield Sample(make(), int_samples(make, [0, 0]))
 
 
-@op(node="TakeBackward0", samples=_flat_indices)
+@op(node="TakeBackward0", linear=True, samples=_flat_indices)
 def taken(xp: Any, input: Any, index: Any, /) -> Any:
     """The elements at positions counted in row-major order."""
     flat = xp.take(xp.reshape(input, (-1,)), xp.reshape(index, (-1,)), axis=0)
@@ -343,7 +343,7 @@ def _flat_writes(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 3), int_samples(make, [1, 1]), make(2), accumulate=True)
 
 
-@op(node="PutBackward0", samples=_flat_writes)
+@op(node="PutBackward0", linear=True, samples=_flat_writes)
 def put_flat(xp: Any, input: Any, index: Any, source: Any, /, accumulate: bool) -> Any:
     """``input`` with values written, or added, at positions counted in row-major order."""
     at, values = (xp.reshape(index, (-1,)),), xp.reshape(source, (-1,))

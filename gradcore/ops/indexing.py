@@ -226,7 +226,7 @@ def _index_tensors(make: Make) -> Iterator[Sample]:
     yield Sample(make(3, 2), make.ints(0, high=1), at=(first,))
 
 
-@op(node="IndexBackward0", samples=_index_tensors)
+@op(node="IndexBackward0", linear=True, samples=_index_tensors)
 def index(xp: Any, input: Any, /, *indices: Any, at: tuple[Any, ...]) -> Any:
     """``input[at]``, with index tensors at the places that ``at`` keeps for them."""
     return xp.getitem(input, _with_indices(at, indices))
@@ -253,7 +253,7 @@ def _sums_at_indices(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), make.of([True, False, True], np.dtype(np.bool_)), at=place, shape=(3,))
 
 
-@op(node="IndexPutBackward0", samples=_sums_at_indices)
+@op(node="IndexPutBackward0", linear=True, samples=_sums_at_indices)
 def index_adjoint(xp: Any, values: Any, /, *indices: Any, at: tuple[Any, ...], shape: tuple[int, ...]) -> Any:
     """Zeros to which ``values`` are added at ``at``: the adjoint of :func:`index`."""
     return xp.scatter_add(values, _with_indices(at, indices), shape)
@@ -287,7 +287,7 @@ def _values_at_indices(make: Make) -> Iterator[Sample]:
     yield Sample(make(3, 2), make(), make.of([True, False, True], np.dtype(np.bool_)), at=at, accumulate=False)
 
 
-@op(node="IndexPutBackward0", samples=_values_at_indices)
+@op(node="IndexPutBackward0", linear=True, samples=_values_at_indices)
 def values_put(xp: Any, input: Any, values: Any, /, *indices: Any, at: tuple[Any, ...], accumulate: bool) -> Any:
     """``input`` with ``values`` written, or added, at ``at``."""
     where = _with_indices(at, indices)
@@ -470,7 +470,7 @@ def _parse(input: Tensor, items: Sequence[Any]) -> _Parsed:
             rest = insert_dim(rest, dim)
             dim += 1
         else:
-            if not i._data.shape:
+            if not i._data.shape and i.dtype == dtypes.bool_:
                 # A single bool puts in a dimension, of size 1 or 0.
                 rest = insert_dim(rest, dim)
                 i = reshape(i, (1,))
@@ -520,9 +520,15 @@ def _item(input: Tensor, i: Any) -> Any:
             stacklevel=4,
         )
         return cast(i, dtypes.bool_)
-    if not i._data.shape and dtype != dtypes.bool_:
+    if not i._data.shape and dtype != dtypes.bool_ and not _varies(i):
         return i.item()
     return i
+
+
+def _varies(x: Tensor) -> bool:
+    """Whether an index differs among the elements of a batch, so that it is no number."""
+    level = x._device.level
+    return level is not None and level.varies(x)  # type: ignore[no-any-return]
 
 
 def _dims_taken(item: Any) -> int:

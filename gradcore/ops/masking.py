@@ -43,7 +43,7 @@ def _choices(make: Make) -> Iterator[Sample]:
     yield Sample(make.bools(3), 0, make(3))
 
 
-@op(node="WhereBackward0", promote="arithmetic", promotes=("input", "other"), elementwise=True, samples=_choices)
+@op(node="WhereBackward0", promote="arithmetic", promotes=("input", "other"), elementwise=True, linear=True, samples=_choices)
 def chosen(xp: Any, condition: Any, input: Any, other: Any, /) -> Any:
     """``input`` where ``condition`` is true, ``other`` elsewhere."""
     return xp.where(condition, input, other)
@@ -136,7 +136,7 @@ def _masks_and_values(make: Make) -> Iterator[Sample]:
         yield Sample(*sample.operands, make())
 
 
-@op(node="MaskedFillBackward1", samples=_masks_and_values)
+@op(node="MaskedFillBackward1", linear=True, samples=_masks_and_values)
 def filled_where_with(xp: Any, input: Any, mask: Any, value: Any, /) -> Any:
     """``input`` with a 0-d tensor where ``mask`` is true."""
     return xp.where(mask, xp.astype(value, input.dtype), input)
@@ -183,7 +183,7 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
     return chosen_op.inplace(*operands)  # type: ignore[no-any-return]
 
 
-@op(node="MaskedSelectBackward0", samples=_masks)
+@op(node="MaskedSelectBackward0", linear=True, samples=_masks)
 def selected_where(xp: Any, input: Any, mask: Any, /) -> Any:
     """The elements of ``input`` where ``mask`` is true, as a vector."""
     shape = tuple(broadcast_shapes(input.shape, mask.shape))
@@ -224,7 +224,7 @@ def _masks_and_sources(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 2), make.bools(2, 2), make(2, 2))
 
 
-@op(node="MaskedScatterBackward0", samples=_masks_and_sources)
+@op(node="MaskedScatterBackward0", linear=True, samples=_masks_and_sources)
 def filled_in_order(xp: Any, input: Any, mask: Any, source: Any, /) -> Any:
     """``input`` with the elements of ``source``, one after the other, where ``mask`` is true."""
     shape = tuple(broadcast_shapes(input.shape, mask.shape))

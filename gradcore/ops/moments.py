@@ -240,7 +240,9 @@ def _variance_gradient(xp: Any, g: Any, x: Any, dim: tuple[int, ...], correction
 
 def _through_sqrt(xp: Any, g: Any, root: Any) -> Any:
     """The gradient of what ``root`` is the square root of; 0 where that is 0, as in PyTorch."""
-    return xp.where(xp.equal(root, 0), 0, xp.divide(g, 2 * root))
+    at_zero = xp.equal(root, 0)
+    # Nor is 0 divided by: the quotient is not used there, but its derivative would be NaN.
+    return xp.where(at_zero, 0, xp.divide(g, 2 * xp.where(at_zero, 1, root)))
 
 
 # As the Array API spells them.

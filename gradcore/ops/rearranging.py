@@ -13,6 +13,7 @@ from gradcore.ops._batching import aligned, rows, shifted
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import expand_to
+from gradcore.ops.cast import cast
 from gradcore.ops.indexing import slice_along
 from gradcore.ops.selecting import index_select
 from gradcore.ops.shape import ALL, clone_contiguous, insert_dim, reshape, sizes

@@ -272,7 +272,7 @@ def prod_dim_vmap(input: Any, dim: int, keepdim: bool, dtype: Any) -> Any:
 
 def has_no_zero(xp: Any, x: Any) -> bool:
     """Whether it is known that no element is zero. Inside a function transform it is not: a batch has many answers."""
-    return xp.device.level is None and bool(xp.all(xp.not_equal(x, 0)))
+    return 0 in x.shape or (xp.device.level is None and bool(xp.all(xp.not_equal(x, 0))))
 
 
 def _products_of_others(xp: Any, x: Any, axis: int) -> Any:

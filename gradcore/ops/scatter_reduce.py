@@ -307,7 +307,9 @@ def _operands(input: Any, dim: int, index: Any, src: Any, reduce: str) -> tuple[
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if reduce in ("amax", "amin") and input.is_complex():
-        raise NotImplementedError(f'"scatter_reduce" with {reduce} is not implemented for {dtypes.scalar_type_name(input.dtype)!r}')
+        raise NotImplementedError(
+            f'"scatter_reduce" with {reduce} is not implemented for {dtypes.scalar_type_name(input.dtype)!r}'
+        )
     check_smaller("scatter_reduce", index, input, "self", dim)
     check_source("scatter_reduce", input, index, src)
     return input, index, src, dim
@@ -321,6 +323,10 @@ def _row_operands(input: Any, dim: int, index: Any, source: Any, reduce: str) ->
     dim = normalize_dim(dim, input.ndim)
     if reduce not in _REDUCTIONS[1:]:
         raise RuntimeError(f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}")
+    if reduce in ("amax", "amin") and input.is_complex():
+        raise NotImplementedError(
+            f'"index_reduce" with {reduce} is not implemented for {dtypes.scalar_type_name(input.dtype)!r}'
+        )
     if index.ndim > 1:
         raise IndexError(f"index_reduce(): Index is supposed to be a vector, but got shape {list(index.shape)}")
     if source.dtype != input.dtype:

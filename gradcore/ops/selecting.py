@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batched_indices import BatchedIndex, in_front
+from gradcore.ops._batching import aligned
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._indices import (
     Place,
@@ -30,6 +31,7 @@ from gradcore.ops.creation import full
 from gradcore.ops.gathering import added_along, gathered, scattered, vectors
 from gradcore.ops.indexing import index as index_at
 from gradcore.ops.indexing import values_put
+from gradcore.ops.masking import where
 from gradcore.ops.shape import ALL, reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
@@ -49,7 +51,7 @@ def _positions(make: Make) -> Iterator[Sample]:
     yield Sample(make(2), make.ints(0), dim=0)
 
 
-@op(node="IndexSelectBackward0", samples=_positions)
+@op(node="IndexSelectBackward0", linear=True, samples=_positions)
 def selected(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
     """The positions ``index`` of a dimension."""
     refuse_negative(xp, index, input.shape, dim)
@@ -109,7 +111,7 @@ def _rows_to_add(make: Make) -> Iterator[Sample]:
     yield Sample(make(3), int_samples(make, [1, 1]), make(2), dim=0, alpha=2)
 
 
-@op(node="IndexAddBackward0", samples=_rows_to_add)
+@op(node="IndexAddBackward0", linear=True, samples=_rows_to_add)
 def rows_added(xp: Any, input: Any, index: Any, source: Any, /, dim: int, alpha: Any) -> Any:
     """``input`` with ``alpha * source`` added at the positions ``index`` of a dimension."""
     refuse_negative(xp, index, input.shape, dim)
@@ -159,7 +161,7 @@ def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return run_with_index_errors(rows_added.inplace, RuntimeError, *operands, alpha)
 
 
-@op(node="IndexCopyBackward0", samples=_rows)
+@op(node="IndexCopyBackward0", linear=True, samples=_rows)
 def rows_put(xp: Any, input: Any, index: Any, source: Any, /, dim: int) -> Any:
     """``input`` with ``source`` written at the positions ``index`` of a dimension."""
     out = xp.copy(input)
@@ -252,7 +254,7 @@ def _positions_to_fill_with_tensors(make: Make) -> Iterator[Sample]:
         yield Sample(*sample.operands, make(), dim=sample.params["dim"])
 
 
-@op(node="IndexFillBackward1", samples=_positions_to_fill_with_tensors)
+@op(node="IndexFillBackward1", linear=True, samples=_positions_to_fill_with_tensors)
 def rows_filled_with(xp: Any, input: Any, index: Any, value: Any, /, dim: int) -> Any:
     """``input`` with a 0-d tensor at the positions ``index`` of a dimension."""
     out = xp.copy(input)
@@ -281,7 +283,11 @@ def rows_filled_with_vjp_value(xp: Any, g: Any, index: Any, dim: int) -> Any:
 @rows_filled_with.vmap
 def rows_filled_with_vmap(input: Any, index: Any, value: Any, dim: int, batched: Any, size: int) -> Any:
     input, value = in_front(input, batched[0], size), in_front(value, batched[2], size)
-    return _filled_batch(input, index, cast(value, input.dtype), dim, batched[1], size)
+    # Through a mask: a position that is named twice is written once, and counts once for the gradient.
+    false = full(tuple(input.shape), False, dtype=dtypes.bool_, device=input.device)
+    true = full((size,), True, dtype=dtypes.bool_, device=input.device)
+    written = _filled_batch(false, index, true, dim, batched[1], size)
+    return where(written, aligned(cast(value, input.dtype), input.ndim - 1), input)
 
 
 @numpy_names

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes, return_types
 from gradcore.op import is_tensor, op, standard
-from gradcore.ops._batching import along, expanded, refuse_dynamic, rows
+from gradcore.ops._batched_indices import refuse_dynamic_shape
+from gradcore.ops._batching import along, expanded, rows
 from gradcore.ops._dims import check_not_empty, normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cumulative import along_dim
@@ -243,7 +244,7 @@ def unique_elements(xp: Any, input: Any, /) -> Any:
 
 @unique_elements.vmap
 def unique_elements_vmap(input: Any) -> Any:
-    refuse_dynamic("unique")
+    refuse_dynamic_shape("unique")
 
 
 def searchsorted(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcore import operands as coercion
@@ -24,7 +24,7 @@ from gradcore.device import device
 from gradcore.grad_mode import Mode, current_mode
 from gradcore.op import RUNTIME, STANDARD, Op, is_tensor, wrap
 from gradcore.ops import broadcasting, indexing, joining, shape
-from gradcore.transforms.level import Level, LevelNamespace, below, lowered
+from gradcore.transforms.level import Level, LevelNamespace, below, like, lowered
 from gradcore.view import check_fits, check_inplace
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class VmapLevel(Level):
     def batch(self, value: Tensor) -> Tensor:
         """The tensor of this level whose elements stand in ``value``, along its first dimension."""
         raw: Any = Batch(value)
-        return wrap(raw, self.device(value._device.place))
+        return wrap(raw, self.device_at(value._device.place))
 
     def batched(self, x: Any) -> bool:
         """Whether ``x`` differs among the elements of the batch."""
@@ -110,7 +110,12 @@ class VmapLevel(Level):
             target = out._data.value
             check_inplace(target, f"{op.public_name}_")
             values = tuple(_value(self, x) for x in lifted)
-            result = self._run(op, lifted, values, flags, params)
+            if op.vmap is None and op.elementwise and all(x.ndim <= out.ndim for x in lifted if is_tensor(x)):
+                others = _aligned(lifted, _promoted(op, lifted, values), flags)[1:]
+                RUNTIME["write_result"](op, target, (target, *others), params)
+                return out
+            # A rule saves what it needs of its operands; the write must not reach that.
+            result = self._run(op, lifted, (target.clone(), *values[1:]), flags, params)
             check_fits(target, result._data, f"{op.public_name}_")
             target.copy_(result)
         return out
@@ -164,9 +169,37 @@ class VmapLevel(Level):
     def unwrap(self, x: Tensor) -> Tensor:
         return _tensor(x._data)  # type: ignore[no-any-return]
 
+    def own(self, made: Tensor) -> Tensor:
+        outer = self.below.level
+        return made if outer is None or self.owns(made) else outer.own(made)  # type: ignore[no-any-return]
+
+    def like(self, x: Tensor, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+        inner = _value(self, x)
+        return self.batch(like(inner, make, (self.size, *shape))) if self.batched(x) else like(inner, make, shape)
+
+    def draw(self, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+        if self.randomness == "error":
+            raise RuntimeError(
+                "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+                "randomness flags on vmap or perform the randomness operation out of vmap"
+            )
+        different = self.randomness == "different"
+        shape = (self.size, *shape) if different else shape
+        outer = self.below.level
+        made = make(shape) if outer is None else outer.draw(make, shape)
+        return self.batch(made) if different else made
+
+    def varies(self, x: Tensor) -> bool:
+        return self.batched(x) or super().varies(x)
+
     def describe(self, x: Tensor) -> str:
         inner = "\n".join("    " + line for line in repr(_value(self, x)).splitlines())
         return f"BatchedTensor(lvl={self.number}, bdim={0 if self.batched(x) else None}, value=\n{inner}\n)"
+
+    def moved(self, x: Tensor, place: device) -> Any:
+        with lowered(self, current_mode()):
+            moved = RUNTIME["move"](_value(self, x), place)
+        return Batch(moved) if self.batched(x) else moved
 
     def detach(self, x: Tensor) -> Tensor:
         inner = _value(self, x).detach()

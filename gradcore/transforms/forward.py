@@ -7,6 +7,7 @@ differentiated, and it gets the rule from the operation's block, in this order:
 * an explicit rule, ``@name.jvp``;
 * the factor ``d=`` of an elementwise operation: the sum of factor times tangent;
 * the operation itself where it is linear, or linear in each operand;
+* its rule for gradients where it is elementwise and real: the Jacobian is diagonal, and so its own transpose;
 * the transpose of its rule for gradients: that rule is linear in the cotangent ``u``, so the derivative of
   ``<vjp(u), tangent>`` with respect to ``u`` is the tangent of the result. Every operation with a gradient has this.
 """
@@ -16,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcore import operands as coercion
 from gradcore.engine import Capture, project, walk
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.graph import node_of
-from gradcore.op import RUNTIME, Op, bind, is_tensor
+from gradcore.op import RUNTIME, Op, bind, is_tensor, wrap
 from gradcore.ops import broadcasting, shape
+from gradcore.saved import SavedTensor
 from gradcore.view import alias, replay_tensor, write_here
 
 if TYPE_CHECKING:
@@ -143,10 +146,12 @@ def jvp(op: Op, operands: Sequence[Any], tangents: Sequence[Any], out: Any, para
         results = tuple(results) if op.multiple else (results,)
     elif op.factors and all(t is None or n in op.factors for n, t in zip(op.operands, tangents, strict=False)):
         results = (_by_factors(op, primals, tangents, out, params),)
-    elif (op.linear or op.view) and not any(_complex(x) for x in operands):
+    elif op.linear or op.view:
         results = _linear(op, primals, tangents, params)
     elif op.multilinear:
         results = (_multilinear(op, primals, tangents, params),)
+    elif op.elementwise and not any(_is_complex(x) for x in (*primals, *outs)):
+        results = (_by_own_rules(op, primals, tangents, out, params),)
     else:
         results = _transposed(op, primals, tangents, outs, params)
     return tuple(None if t is None else _like(t, o) for t, o in zip(results, outs, strict=True))
@@ -205,12 +210,37 @@ def _multilinear(op: Op, primals: Sequence[Any], tangents: Sequence[Any], params
     return total
 
 
+def _by_own_rules(op: Op, primals: Sequence[Any], tangents: Sequence[Any], out: Any, params: tuple[Any, ...]) -> Any:
+    """The tangent of a real elementwise operation: its rules for gradients, on tangents."""
+    values = _named(op, primals, out, params)
+    xp = values["xp"]
+    compute = coercion.compute_dtype(op, primals)
+    for i, (name, x) in enumerate(zip(op.operands, primals, strict=True)):
+        values[f"{name}_shape"] = tuple(x.shape) if is_tensor(x) else ()
+        if compute is not None and is_tensor(x) and op.takes_part(i) and x.dtype != compute:
+            values[name] = RUNTIME["cast_tensor"](x, compute)
+    total: Any = None
+    for name, t in zip(op.operands, tangents, strict=True):
+        rule = op.rules.get(name)
+        if t is None or rule is None:
+            continue
+        values["g"] = t if compute is None or t.dtype == compute else RUNTIME["cast_tensor"](t, compute)
+        values["needs"] = tuple(o == name for o in rule.operands)
+        term = rule.function(*[values[n] for n in rule.names])
+        term = term[rule.operands.index(name)] if rule.joint else term
+        if term is not None:
+            total = term if total is None else xp.add(total, term)
+    return total
+
+
 def _transposed(
     op: Op, primals: Sequence[Any], tangents: Sequence[Any], outs: tuple[Any, ...], params: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """The tangents by transposing the rule for gradients, which is linear in the cotangents."""
     outer = current_mode()
-    recorded = outer.grad and any(is_tensor(x) and x._req for x in (*primals, *tangents))
+    needed = outer.grad and any(is_tensor(x) and x._req for x in (*primals, *tangents))
+    # On a level the levels below may record, whether this one does or not.
+    recorded = needed or (outer.grad and outs[0]._device.level is not None)
     token = enter_mode(outer._replace(grad=True))
     try:
         # A recording of the operation on its own, of which only the rule and what it saves are used.
@@ -243,9 +273,11 @@ def _transposed(
     if roots:
         walk(roots, keep_graph=False, create_graph=recorded, tensors=True, captures=captures)
     found = iter(c.grad for c in captures)
-    return tuple(
-        (_zero_if_none(next(found), o) if nr in smooth else None) for nr, o in enumerate(outs)
-    )
+    results = [_zero_if_none(next(found), o) if nr in smooth else None for nr, o in enumerate(outs)]
+    if recorded and not needed:
+        # Recorded for the levels below only: here it leads to no operand.
+        results = [t if t is None else wrap(t._data, t._device) for t in results]
+    return tuple(results)
 
 
 def _variable(x: Any) -> Any:
@@ -273,7 +305,7 @@ def _like(t: Tensor, out: Tensor) -> Tensor:
     return t if t.dtype == out.dtype else RUNTIME["cast_tensor"](t, out.dtype)
 
 
-def _complex(x: Any) -> bool:
+def _is_complex(x: Any) -> bool:
     return is_tensor(x) and x.dtype.kind == "c"
 
 
@@ -297,6 +329,9 @@ def _keep_at_cell(out: Tensor) -> None:
         cell.tangent = out._tangent
         out._cell = cell
         node._saved = tuple(cell if value is old else value for value in node._saved)
+        for value in node._saved:
+            if value.__class__ is SavedTensor:
+                value.keep_tangent(out)
 
 
 class _DualCell(list[int]):
@@ -305,4 +340,4 @@ class _DualCell(list[int]):
     tangent: Any = None
 
 
-bind(apply_dual=apply_dual, write_dual=write_dual)
+bind(apply_dual=apply_dual, tangent_of=tangent_of, write_dual=write_dual)

@@ -11,7 +11,7 @@ there, it goes one level down; otherwise the others are lifted, as constants.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +25,7 @@ from gradcore.view import write_here
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["Level", "LevelDevice", "below", "lowered"]
+__all__ = ["Level", "LevelDevice", "below", "like", "lowered"]
 
 _NO_OPERANDS = (type(None), bool, int, float, complex)
 
@@ -64,7 +64,7 @@ class Level:
         """Whether ``x`` is a tensor of this level."""
         return is_tensor(x) and x._device.level is self
 
-    def device(self, place: device) -> LevelDevice:
+    def device_at(self, place: device) -> LevelDevice:
         """The device of this level's tensors that are in the end on ``place``."""
         found = self._devices.get(place)
         if found is None:
@@ -83,7 +83,7 @@ class Level:
             return x
         if level is not None and (level.number >= self.number or not level._running):
             raise_escaped(x)
-        return wrap(x, self.device(x._device.place))
+        return wrap(x, self.device_at(x._device.place))
 
     # Operations.
 
@@ -132,7 +132,32 @@ class Level:
         """The "array library" of this level's tensors."""
         return LevelNamespace(where)
 
+    # Tensors that are made while the level runs. ``make`` gives one of a shape that belongs to no level.
+
+    def own(self, made: Tensor) -> Tensor:
+        """A new tensor as one of this level: so it may be written to."""
+        if self.owns(made):
+            return made
+        outer = self.below.level
+        return wrap(made if outer is None else outer.own(made), self.device_at(made.device))
+
+    def like(self, x: Tensor, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+        """A new tensor of a shape beside ``x``, of this level: for every element of the batches that ``x`` has."""
+        made = like(below(x), make, shape)
+        return wrap(made, self.device_at(made.device))
+
+    def draw(self, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+        """A random tensor."""
+        outer = self.below.level
+        made = make(shape) if outer is None else outer.draw(make, shape)
+        return wrap(made, self.device_at(made.device))
+
     # What tensors of the level are asked for.
+
+    def varies(self, x: Tensor) -> bool:
+        """Whether a tensor differs among the elements of a batch, so that it is no number for Python."""
+        inner = below(x)
+        return inner._device.level is not None and inner._device.level.varies(inner)
 
     def describe(self, x: Tensor) -> str:
         """How a tensor of this level is printed."""
@@ -142,6 +167,11 @@ class Level:
     def unwrap(self, x: Tensor) -> Tensor:
         """The tensor of the level below that holds the values of ``x``."""
         return below(x)
+
+    def moved(self, x: Tensor, place: device) -> Any:
+        """The data of a tensor on another device."""
+        with lowered(self, current_mode()):
+            return RUNTIME["move"](below(x), place)
 
     def detach(self, x: Tensor) -> Tensor:
         """The data of a tensor outside the graphs of this level and of all below."""
@@ -280,6 +310,12 @@ class lowered:  # noqa: N801 - used like a function
 
     def __exit__(self, *exc: object) -> None:
         leave_mode(self.token)
+
+
+def like(x: Tensor, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """A new tensor of a shape beside ``x``; see :meth:`Level.like`."""
+    level = x._device.level
+    return make(shape) if level is None else level.like(x, make, shape)  # type: ignore[no-any-return]
 
 
 def below(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from gradcore.autograd.saved_tensors import saved_tensors_hooks
 from gradcore.device import get_default_device
 from gradcore.dtypes import dtype_name
 from gradcore.engine import current_walk
-from gradcore.grad_mode import enable_grad, is_grad_enabled
+from gradcore.grad_mode import current_mode, enable_grad, enter_mode, is_grad_enabled, leave_mode
 from gradcore.operands import is_tensor
 from gradcore.saved import SavedTensor, save
 
@@ -128,7 +128,13 @@ def checkpoint(
 
 
 def checkpoint_sequential(
-    functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, *, preserve_rng_state: bool = True
+    functions: Any,
+    segments: int,
+    input: Any,
+    use_reentrant: bool | None = None,
+    *,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
 ) -> Any:
     """Run functions one after the other, in ``segments`` parts of which all but the last are checkpoints.
 
@@ -137,10 +143,16 @@ def checkpoint_sequential(
         segments: how many parts; the last takes what is left over.
         input: the argument of the first function.
         use_reentrant, preserve_rng_state: as for :func:`checkpoint`.
+        kwargs: none are taken.
 
     Returns:
         What the last function returns.
+
+    Raises:
+        ValueError: other keyword arguments, or fewer functions than segments.
     """
+    if kwargs:
+        raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)}")
     if use_reentrant is None:
         warnings.warn(
             "checkpoint_sequential: the use_reentrant parameter should be passed explicitly. gradcore takes "
@@ -150,9 +162,13 @@ def checkpoint_sequential(
         )
         use_reentrant = False
     steps: Sequence[Callable[[Any], Any]] = list(functions.children() if hasattr(functions, "children") else functions)
+    if not 1 <= segments <= max(len(steps), 1):
+        raise ValueError(
+            f"segments must be from 1 to the number of functions, which is {len(steps)}, but got {segments}"
+        )
     size = len(steps) // segments
     done = 0
-    for _ in range(segments - 1 if size else 0):
+    for _ in range(segments - 1):
         part = _chain(steps[done : done + size])
         input = checkpoint(part, input, use_reentrant=use_reentrant, preserve_rng_state=preserve_rng_state)
         done += size
@@ -186,7 +202,9 @@ class CheckpointFunction(Function):
     def forward(ctx: Any, function: Callable[..., Any], preserve_rng_state: bool, *args: Any) -> Any:
         """Run the function on its arguments."""
         if not any(is_tensor(x) and x.requires_grad for x in args):
-            warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=2)
+            warnings.warn(
+                "None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=2
+            )
         ctx.function = function
         ctx.states = random.snapshot() if preserve_rng_state else None
         ctx.args = [None if is_tensor(x) else x for x in args]
@@ -223,6 +241,7 @@ class _Holder:
 
     __slots__ = ("__weakref__", "value", "version")
     value: Tensor | None
+    version: int
 
     def __init__(self) -> None:
         self.value = None
@@ -247,8 +266,11 @@ class _Frame:
         self.function = function
         # Through the hooks around us: those of an outer checkpoint, say.
         self.args = [save(x, None, "an argument of checkpoint") if is_tensor(x) else x for x in args]
-        self.kwargs = {k: save(x, None, k) if is_tensor(x) else x for k, x in kwargs.items()}
+        self.kwargs = {
+            k: save(x, None, f"argument {k!r} of checkpoint") if is_tensor(x) else x for k, x in kwargs.items()
+        }
         self.device = get_default_device()
+        self.mode = current_mode()
         self.holders: list[weakref.ref[_Holder]] = []
         self.notes: list[tuple[Any, ...]] = []
         """Shape, dtype and device of each tensor that was saved."""
@@ -271,7 +293,9 @@ class _Frame:
             self.run_again()
         value = holder.value
         if value is None:
-            raise CheckpointError("checkpoint: the second run of the function did not reach a tensor that backward needs")
+            raise CheckpointError(
+                "checkpoint: the second run of the function did not reach a tensor that backward needs"
+            )
         holder.value = None
         if value._version != holder.version:
             _raise_modified(value, holder.version)
@@ -292,7 +316,8 @@ class _Frame:
         run = _SecondRun(self)
         numbers = contextlib.nullcontext() if self.states is None else random.replay(self.states)
         try:
-            with saved_tensors_hooks(run.pack, run.unpack), enable_grad(), numbers, self.device, self.context:
+            hooks = saved_tensors_hooks(run.pack, run.unpack)
+            with self.on_its_level(), hooks, enable_grad(), numbers, self.device, self.context:
                 self.function(*args, **kwargs)
         except _Enough as enough:
             if enough.run is not run:
@@ -306,6 +331,22 @@ class _Frame:
         if problem is not None:
             self.drop_values()
             raise CheckpointError(problem)
+
+    @contextlib.contextmanager
+    def on_its_level(self) -> Iterator[None]:
+        """Be inside the function transform inside of which the first run was."""
+        level = self.mode.level
+        if level is not None and not level._running:
+            raise RuntimeError(
+                "a checkpoint was made inside a function transform (vmap or jvp) that has ended, so its function cannot run "
+                "again. Make the checkpoint around the transform"
+            )
+        mode = current_mode()
+        token = enter_mode(mode if level is None else mode._replace(level=level, dual=self.mode.dual))
+        try:
+            yield
+        finally:
+            leave_mode(token)
 
     def drop_values(self) -> None:
         for ref in self.holders:
@@ -385,7 +426,9 @@ class _SecondRun:
                 f"{why} To see where each tensor was saved, pass debug=True to checkpoint, or use "
                 "set_checkpoint_debug_enabled(True)."
             )
-        first = "".join(f"  {i}: {_describe(n)}, {p}\n" for i, (n, p) in enumerate(zip(frame.notes, frame.places, strict=False)))
+        first = "".join(
+            f"  {i}: {_describe(n)}, {p}\n" for i, (n, p) in enumerate(zip(frame.notes, frame.places, strict=False))
+        )
         again = "".join(f"  {i}: {p}\n" for i, p in enumerate(self.places))
         return f"{why}\nSaved during the original forward:\n{first}Saved during recomputation:\n{again}"
 

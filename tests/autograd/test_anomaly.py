@@ -6,7 +6,6 @@ import gc as collector
 import inspect
 import math
 import threading
-import tracemalloc
 import warnings
 
 import pytest
@@ -17,9 +16,9 @@ from gradcore import watch
 ENABLED = "Anomaly Detection has been enabled"
 
 
-def line_of(frame_or_function, text):
-    """The number of the one line of a function that holds ``text``."""
-    lines, first = inspect.getsourcelines(frame_or_function)
+def line_of(function, text):
+    """The number of the one line of a function that holds ``text``, but for the calls of this."""
+    lines, first = inspect.getsourcelines(function)
     (found,) = [first + i for i, line in enumerate(lines) if text in line and "line_of(" not in line]
     return found
 
@@ -120,11 +119,11 @@ def test_nodes_carry_the_lines_that_made_them(t):
     with t.autograd.set_detect_anomaly(True):
         x = t.ones(2, requires_grad=True)
         y = x * 3
-    z = x * 3
+    z = x * 4
     assert "traceback_" not in z.grad_fn.metadata
     lines = y.grad_fn.metadata["traceback_"]
-    line = line_of(test_nodes_carry_the_lines_that_made_them, "y = x * 3")
-    assert any(f'File "{__file__}", line {line}, in' in text and "y = x * 3" in text for text in lines)
+    line = line_of(test_nodes_carry_the_lines_that_made_them, "y = x *")
+    assert any(f'File "{__file__}", line {line}, in' in text and "x * 3" in text for text in lines)
 
 
 # nan.
@@ -276,6 +275,33 @@ def test_the_error_says_how_many_and_why():
     assert "where(x > 0, sqrt(where(x > 0, x, 1)), 0)" in text
 
 
+@pytest.mark.parametrize(
+    ("expression", "hint"),
+    [
+        ("x.sqrt()", "the derivative of sqrt is infinite at 0; the saved 'out' is 0 at 1 of 2 places"),
+        ("x.rsqrt()", "rsqrt and its derivative are infinite at 0; the saved 'out' is inf at 1 of 2 places"),
+        ("x.log()", "the derivative of log is infinite at 0"),
+        ("x.log2()", "the derivative of log2 is infinite at 0"),
+        ("x.log10()", "the derivative of log10 is infinite at 0"),
+        ("(x - 1).log1p()", "the derivative of log1p is infinite at -1"),
+        ("x.reciprocal()", "reciprocal and its derivative are infinite at 0"),
+        ("x / x", "it divides by 0"),
+        ("x ** 0.5", "if the exponent is below 1, the derivative of a power is infinite at 0"),
+        ("(x + 1).asin()", "the derivative of asin is infinite at -1 and 1"),
+        ("(x + 1).acos()", "the derivative of acos is infinite at -1 and 1"),
+        ("(x + 1).acosh()", "the derivative of acosh is infinite at 1"),
+        ("(x + 1).atanh()", "the derivative of atanh is infinite at -1 and 1"),
+    ],
+)
+def test_places_without_a_derivative_are_known(expression, hint):
+    with gc.autograd.set_detect_anomaly(True):
+        x = gc.tensor([0.0, 0.25], requires_grad=True)
+        y = eval(expression, {"x": x})
+        with pytest.raises(RuntimeError) as caught:
+            y.backward(gc.zeros(2))
+    assert f"Hint: {hint}" in str(caught.value)
+
+
 def test_the_advice_of_the_error_helps():
     with gc.autograd.set_detect_anomaly(True):
         x = gc.tensor([1.0, 0.0, 4.0, 0.0], requires_grad=True)
@@ -286,7 +312,7 @@ def test_the_advice_of_the_error_helps():
 def test_nan_of_the_forward_computation_is_called_that():
     with gc.autograd.set_detect_anomaly(True):
         x = gc.tensor([math.nan], requires_grad=True)
-        with pytest.raises(RuntimeError, match="The saved 'input' holds nan itself"):
+        with pytest.raises(RuntimeError, match="What it saved as 'input' holds nan itself"):
             (x**2).sum().backward()
 
 
@@ -295,7 +321,7 @@ def test_no_hint_about_where_is_made_up():
         x = gc.tensor([math.inf], requires_grad=True)
         with pytest.raises(RuntimeError) as caught:
             (x - x).sin().sum().backward()
-    assert "where" not in str(caught.value)
+    assert "where()" not in str(caught.value)
 
 
 def test_the_first_infinite_gradient_is_named():
@@ -567,14 +593,12 @@ def test_memory_is_flat(monkeypatch):
         with gc.autograd.set_detect_anomaly(True):
             while len(watch.journal) > 50:
                 watch.journal.popitem(last=False)
-            tracemalloc.start()
-            for _ in range(20):
+            for _ in range(10):
                 step()
-            before = tracemalloc.get_traced_memory()[0]
-            for _ in range(60):
+            before = len(collector.get_objects())
+            for _ in range(30):
                 step()
-            grown = tracemalloc.get_traced_memory()[0] - before
+            grown = len(collector.get_objects()) - before
     finally:
-        tracemalloc.stop()
         collector.enable()
-    assert grown < 20_000
+    assert grown < 30

@@ -373,9 +373,23 @@ ERRORS = [
         "saved tensor unpack_hook",
         "expected to be a Tensor",
     ),
-    (X + "with hooks(lambda x: x.add_(1), print): x.sin()", RuntimeError, "pack hook is modifying", "its input in place"),
-    (X + "with hooks(lambda x: x.zero_(), print): x.exp()", RuntimeError, "pack hook is modifying", "its input in place"),
-    (Z + "z.grad_fn._raw_saved_self.register_hooks(lambda x: x.add_(1), print)", RuntimeError, "pack hook is modifying"),
+    (
+        X + "with hooks(lambda x: x.add_(1), print): x.sin()",
+        RuntimeError,
+        "pack hook is modifying",
+        "its input in place",
+    ),
+    (
+        X + "with hooks(lambda x: x.zero_(), print): x.exp()",
+        RuntimeError,
+        "pack hook is modifying",
+        "its input in place",
+    ),
+    (
+        Z + "z.grad_fn._raw_saved_self.register_hooks(lambda x: x.add_(1), print)",
+        RuntimeError,
+        "pack hook is modifying",
+    ),
     (X + "with hooks(lambda x: 1 / 0, print): x.sin()", ZeroDivisionError),
     (X + "with hooks(lambda x: x, lambda x: 1 / 0): z = x.sin()\nz.sum().backward()", ZeroDivisionError),
     (
@@ -621,3 +635,88 @@ def test_nodes_of_every_operation_keep_the_same_under_hooks():
             compared += 1
             break
     assert compared > 100
+
+
+FORWARD_MODE = """
+import contextlib, importlib
+forward_ad = importlib.import_module(t.__name__ + ".autograd.forward_ad")
+checkpoint = importlib.import_module(t.__name__ + ".utils.checkpoint").checkpoint
+def f(x):
+    a = (x * x * y).exp() * 1e-2
+    b = a.sin() * x
+    return (b / a) ** 2
+log = []
+for way in ("plain", "same", "copy", "checkpoint"):
+    x = t.tensor([1.0, -0.5, 0.25], dtype=t.float64, requires_grad=True)
+    with forward_ad.dual_level():
+        d = forward_ad.make_dual(x, t.tensor([1.0, 2.0, 3.0], dtype=t.float64))
+        if way == "checkpoint":
+            z = checkpoint(f, d, use_reentrant=False)
+        else:
+            pack = {"same": lambda x: x, "copy": lambda x: x.detach().clone()}.get(way)
+            with contextlib.nullcontext() if pack is None else hooks(pack, lambda x: x):
+                z = f(d)
+        g, = t.autograd.grad(z.sum(), x, create_graph=True)
+        log.append([seen(v) for v in forward_ad.unpack_dual(g)])
+"""
+
+
+def test_tangents_stay_with_what_hooks_keep(torch):
+    def evaluated(t):
+        names = {"t": t}
+        exec(BEGIN + FORWARD_MODE, names)
+        return [[v[0] for v in pair] for pair in names["log"]]
+
+    ours = evaluated(gc)
+    assert ours == evaluated(torch)
+    assert ours[1:] == ours[:1] * 3
+
+
+TRANSFORMS = (
+    BEGIN
+    + """
+import importlib
+func = importlib.import_module(t.__name__ + ".func")
+checkpoint = importlib.import_module(t.__name__ + ".utils.checkpoint").checkpoint
+def f(x):
+    return (x * x).sin().sum()
+def under(x):
+    with hooks(pack, unpack):
+        return f(x)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["func.grad(under)(x)", "func.vjp(under, x)", "func.hessian(lambda x: checkpoint(f, x, use_reentrant=False))(x)"],
+)
+def test_inside_reverse_transforms_hooks_are_refused(program, t):
+    assert_raises(TRANSFORMS + program, t, RuntimeError, "func.{grad, vjp, jacrev, hessian}", "saved tensor hooks")
+
+
+def test_around_transforms_hooks_see_what_is_recorded_outside():
+    # PyTorch refuses this, too.
+    names = {"t": gc}
+    exec(TRANSFORMS, names)
+    x, hooks, func = names["x"], names["hooks"], names["func"]
+    expected = gc.autograd.grad(func.grad(names["f"])(x).sum(), x)[0].tolist()
+    kept = []
+    with hooks(lambda x: (kept.append(x), x.tolist())[1], lambda v: gc.tensor(v, dtype=gc.float64)):
+        z = func.grad(names["f"])(x).sum()
+    assert kept
+    assert gc.autograd.grad(z, x)[0].tolist() == expected
+    z = names["checkpoint"](lambda x: func.grad(names["f"])(x).sum(), x, use_reentrant=False)
+    assert gc.autograd.grad(z, x)[0].tolist() == expected
+    z = names["checkpoint"](lambda x: func.vmap(gc.sin)(x.exp()).sum(), x, use_reentrant=False)
+    np.testing.assert_allclose(gc.autograd.grad(z, x)[0].tolist(), (x.exp().cos() * x.exp()).tolist())
+
+
+def test_a_checkpoint_inside_vmap_says_that_it_cannot_run_again():
+    x = gc.ones(2, 3, requires_grad=True)
+    import gradcore.func
+    from gradcore.utils.checkpoint import checkpoint
+
+    y = gradcore.func.vmap(lambda r: checkpoint(gc.exp, r.sin(), use_reentrant=False))(x)
+    with pytest.raises(RuntimeError, match="Make the checkpoint around the transform"):
+        y.sum().backward()

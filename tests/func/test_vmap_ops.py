@@ -23,6 +23,12 @@ WITHOUT_RULE: dict[str, str] = {}
 # where that is a mask.
 DYNAMIC = {"index", "index_adjoint", "positions", "selected_where", "unique_elements"}
 
+# Their results have the shape of an operand, but the gradient of what is written has as many elements as the mask says.
+DYNAMIC_GRADIENTS = {"filled_in_order", "values_put"}
+
+# They speak of the memory of their operand, which another place of the batch changes.
+OF_MEMORY = {"strided", "view_as_complex"}
+
 SIZE = 3
 
 
@@ -34,7 +40,8 @@ class Case:
         self.samples, self.places = samples, places
         first = samples[0]
         self.params = tuple(first.params.get(p, q.default) for p, q in self.op.params.items())
-        self.smooth = self.op.differentiable and bool(self.op.rules)
+        # Some are recorded, and refuse to go back.
+        self.smooth = self.op.differentiable and bool(self.op.rules) and self.op.node != "NotImplemented"
 
     def __repr__(self):
         return f"{self.op.name} {self.samples[0]} batched at {self.places}"
@@ -77,7 +84,7 @@ def run(case, function, *arguments, **options):
                 return vmap(function, **options)(*arguments)
         return vmap(function, **options)(*arguments)
     except RuntimeError as e:
-        if "can output dynamic shape" not in str(e) or case.op.name not in DYNAMIC:
+        if "can output dynamic shape" not in str(e) or case.op.name not in DYNAMIC | DYNAMIC_GRADIENTS:
             raise
         return None
 
@@ -108,7 +115,7 @@ def test_vmap_gives_what_a_loop_gives(name):
             close(out, gc.stack([case.function(*case.element(i))[k] for i in range(SIZE)]), case)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in OF_MEMORY])
 def test_the_batch_may_be_any_dimension(name):
     for case in cases(name, several=False):
         ndim = max((x.ndim for x in case.element(0)), default=0)
@@ -127,7 +134,7 @@ def cotangents(outputs, seed=0):
 
 
 def leaves(tensors):
-    return [x.detach().requires_grad_(x.dtype.kind in "fc") for x in tensors]
+    return [x.detach().requires_grad_(x.requires_grad) for x in tensors]
 
 
 def gradients(outputs, inputs, vectors):
@@ -158,16 +165,20 @@ def test_gradients_through_vmap(name):
                     close(g[i], w, case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_vmap_of_gradients(name):
     for case in cases(name, several=False):
         inputs = case.batch()
-        smooth = [j for j, x in enumerate(inputs) if x.dtype.kind in "fc" and x.requires_grad]
+        smooth = [j for j, x in enumerate(inputs) if x.requires_grad]
         outputs = case.function(*case.element(0))
         places, _ = cotangents(outputs)
         if not case.smooth or not smooth or not places:
             continue
         vectors = [cotangents(case.function(*case.element(i)), i)[1] for i in range(SIZE)]
+        if len({tuple(v.shape for v in vs) for vs in vectors}) > 1:
+            assert name in DYNAMIC
+            continue
 
         def pulled_back(*arguments):
             given, vs = arguments[: len(inputs)], arguments[len(inputs) :]
@@ -193,6 +204,7 @@ def test_vmap_of_gradients(name):
                 close(g[i], want[j], case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_vmap_of_vmap(name):
     for case in list(cases(name))[:4]:
@@ -206,11 +218,14 @@ def test_vmap_of_vmap(name):
             close(out[1], want.flip(0), case)
         # The outer batch at the first operand only, the inner one at the others.
         if len(inputs) > 1:
-            plain = case.element(0)
-            got = run(case, lambda x, *others: vmap(lambda *ys: case.function(x, *ys))(*others), inputs[0], *inputs[1:],
-                      in_dims=(0, *(None,) * (len(inputs) - 1)))
+            got = run(
+                case,
+                lambda x, *others: vmap(lambda *ys: case.function(x, *ys))(*others),
+                inputs[0],
+                *inputs[1:],
+                in_dims=(0, *(None,) * (len(inputs) - 1)),
+            )
             for k, out in enumerate(got or ()):
                 for i in range(SIZE):
                     want = [case.function(case.element(i)[0], *case.element(j)[1:])[k] for j in range(SIZE)]
                     close(out[i], gc.stack(want), case)
-            del plain

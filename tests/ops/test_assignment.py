@@ -60,9 +60,14 @@ def test_what_is_overwritten_gets_no_gradient(torch):
         assert r.grad.tolist() == [5, 10]
 
 
-def test_overlap():
-    x = gc.arange(5.0)
-    x[:-1].copy_(x[1:])
+def test_overlap(t):
+    x = t.arange(5.0)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        x[:-1].copy_(x[1:])
+    assert x.tolist() == [0, 1, 2, 3, 4]
+    assert x._version == 0
+    x.copy_(x)
+    x[:-1].copy_(x[1:].clone())
     assert x.tolist() == [1, 2, 3, 4, 4]
 
 

@@ -349,12 +349,15 @@ def test_writing_where_it_is_forbidden(torch):
         assert x.tolist() == [1, 1, 1]
 
 
-def test_overlapping_source_and_destination():
-    x = gc.arange(5.0)
+def test_overlapping_source_and_destination(t):
+    x = t.arange(5.0)
     x[1:] = x[:-1].clone()
     assert x.tolist() == [0, 0, 1, 2, 3]
-    x = gc.arange(5.0)
-    x[1:] = x[:-1]
+    for index in (slice(1, None), t.tensor([1, 2, 3, 4]), t.tensor([False, True, True, True, True])):
+        with pytest.raises(RuntimeError, match="single memory location"):
+            x[index] = x[:-1]
+    assert x.tolist() == [0, 0, 1, 2, 3]
+    x[:] = x[:]
     assert x.tolist() == [0, 0, 1, 2, 3]
 
 

@@ -215,9 +215,33 @@ def test_reshape_copy_argument():
         x.T.reshape(6, copy=False)
 
 
-def test_view_of_bytes_is_refused():
-    with pytest.raises(NotImplementedError, match="reads the same bytes as another type"):
-        gc.ones(2).view(gc.int32)
+def test_view_of_bytes(t):
+    x = t.tensor([1.0, -2.0], requires_grad=True)
+    seen = x.view(t.int32)
+    assert seen.tolist() == [1065353216, -1073741824]
+    assert not seen.requires_grad
+    assert not seen._is_view()
+    y = t.zeros(2, 4)
+    y.view(t.int32).fill_(1065353216)
+    assert y.tolist() == [[1] * 4] * 2
+    assert y._version == 1
+    assert tuple(y.view(t.float64).shape) == (2, 2)
+    assert tuple(t.ones(2, 2, dtype=t.float64).view(t.float32).shape) == (2, 4)
+    assert t.ones(()).view(t.int32).tolist() == 1065353216
+
+
+@pytest.mark.parametrize(
+    ("program", "phrase"),
+    [
+        ("t.ones(3).view(t.float64)", "self.size(-1) must be divisible by 2"),
+        ("t.ones(4, 2).t().view(t.float64)", "self.stride(-1) must be 1"),
+        ("t.ones(()).view(t.float64)", "self.dim() cannot be 0"),
+    ],
+)
+def test_bytes_that_do_not_fit(t, program, phrase):
+    with pytest.raises(RuntimeError) as caught:
+        eval(program, {"t": t})
+    assert phrase in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,9 @@ def test_program(program, torch):
     assert evaluate(program, gc) == evaluate(program, torch)
 
 
-CHECKPOINT = "import importlib; c = importlib.import_module(t.__name__ + '.utils.checkpoint'); checkpoint = c.checkpoint\n"
+CHECKPOINT = (
+    "import importlib; c = importlib.import_module(t.__name__ + '.utils.checkpoint'); checkpoint = c.checkpoint\n"
+)
 X = CHECKPOINT + "x = t.ones(3, requires_grad=True); n = []\n"
 UNEVEN = """
 def f(x):
@@ -341,13 +343,23 @@ ERRORS = [
         "Recomputed values",
         "have different metadata",
     ),
-    (X + "checkpoint(t.sin, x, use_reentrant=False, determinism_check='no')", ValueError, "determinism_check should be one of"),
+    (
+        X + "checkpoint(t.sin, x, use_reentrant=False, determinism_check='no')",
+        ValueError,
+        "determinism_check should be one of",
+    ),
     (
         X + "checkpoint(t.sin, x, use_reentrant=False, debug=True, context_fn=lambda: c.noop_context_fn())",
         ValueError,
         "debug=True is incompatible",
     ),
     (X + "checkpoint(t.sin, x, use_reentrant=True, k=3)", ValueError, "Unexpected keyword arguments"),
+    (
+        X + "c.checkpoint_sequential([t.sin], 1, x, use_reentrant=False, k=3)",
+        ValueError,
+        "Unexpected keyword arguments",
+    ),
+    (X + "c.checkpoint_sequential([t.sin], 2, x, use_reentrant=False)", ValueError),
     (X + "checkpoint(t.sin, x, use_reentrant=True, debug=True)", ValueError, "only supported when use_reentrant=False"),
     (
         X + "y = checkpoint(t.sin, x, use_reentrant=True); t.autograd.grad(y.sum(), x)",
@@ -399,7 +411,10 @@ def test_errors(error, t):
 WARNINGS = [
     ("checkpoint(t.sin, x)", "use_reentrant parameter should be"),
     ("c.checkpoint_sequential([t.sin, t.cos], 2, x)", "use_reentrant"),
-    ("checkpoint(t.sin, x.detach(), use_reentrant=True)", "None of the inputs have requires_grad=True. Gradients will be None"),
+    (
+        "checkpoint(t.sin, x.detach(), use_reentrant=True)",
+        "None of the inputs have requires_grad=True. Gradients will be None",
+    ),
 ]
 
 
@@ -480,7 +495,7 @@ def test_nothing_is_left_to_the_collector(use_reentrant):
         return b.sin()
 
     def outer(x):
-        return checkpoint(f, x.cos(), use_reentrant=use_reentrant) * x
+        return checkpoint(f, x if use_reentrant else x.cos(), use_reentrant=use_reentrant) * x
 
     garbage.collect()
     garbage.disable()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "collect"]
 
+_MOST_NAMES = 4
+"""How many of the names under which a tensor was saved are shown."""
+
 
 class Options(NamedTuple):
     """What is shown of each node, and how many."""
@@ -124,8 +127,7 @@ class _Walk:
             box = self.nodes[node]
             assert box is not None
             if isinstance(node, AccumulateGrad):
-                leaf = node.variable
-                self.picture.link(self.tensors.get(id(leaf)) or self.add_tensor(leaf, "leaf"), box)
+                self.picture.link(self.tensors[id(node.variable)], box)
                 continue
             for source, _ in node.next_functions:
                 if source is not None:
@@ -151,8 +153,11 @@ class _Walk:
                 saved = self.picture.add("saved", self.names.get(id(tensor)) or name, _shape(tensor.shape))
                 self.tensors[id(tensor._data)] = saved
                 self.kept += (tensor, tensor._data)
-            elif saved.kind == "saved" and name not in saved.name.split(", ") and id(tensor) not in self.names:
-                saved.name = f"{saved.name}, {name}"
+            elif saved.kind == "saved" and id(tensor) not in self.names:
+                # A list may hold one tensor a thousand times.
+                names = saved.name.split(", ")
+                if name not in names and len(names) < _MOST_NAMES:
+                    saved.name = f"{saved.name}, {name}"
             if saved not in linked:
                 linked.add(saved)
                 self.picture.link(box, saved, "saved")
@@ -161,18 +166,17 @@ class _Walk:
         """The box of a node; ``None`` if there was no room for it."""
         if node in self.nodes:
             return self.nodes[node]
-        is_leaf = isinstance(node, AccumulateGrad)
-        if not self.has_room(2 if is_leaf and id(node.variable) not in self.tensors else 1):  # type: ignore[attr-defined]
+        leaf = node.variable if isinstance(node, AccumulateGrad) else None
+        is_new = leaf is not None and id(leaf) not in self.tensors
+        if not self.has_room(2 if is_new else 1):
             self.nodes[node] = None
             self.rest.append(node)
             return None
         box = self.picture.add("function", type(node).__name__, self.shape_of(node))
         self.nodes[node] = box
         self.waiting.append(node)
-        if is_leaf:
-            leaf: Tensor = node.variable  # type: ignore[attr-defined]
-            if id(leaf) not in self.tensors:
-                self.add_tensor(leaf, "leaf")
+        if leaf is not None and is_new:
+            self.add_tensor(leaf, "leaf")
         return box
 
     def connect(self, source: Box | None, target: Box) -> None:
@@ -203,17 +207,18 @@ class _Walk:
                 self.picture.link(box, target)
 
     def frame_recorded(self, modules: record_modules) -> None:
-        """Put nodes into the frames of the calls that made them, and parameters to their first users."""
+        """Put nodes into the frames of the calls that made them, and parameters into that around all their users."""
         self.frame({node: modules.calls(node) for node in self.nodes if not isinstance(node, AccumulateGrad)})
         parameters = {id(p) for p in modules.module.parameters()}
-        users: dict[Box, Box] = {}
+        boxes = self.picture.boxes
+        around: dict[Box, Frame | None] = {}
         for link in self.picture.links:
             if link.kind == "flow":
-                boxes = self.picture.boxes
-                users.setdefault(boxes[link.source], boxes[link.target])
+                source, frame = boxes[link.source], boxes[link.target].frame
+                around[source] = _common(around[source], frame) if source in around else frame
         for node, box in self.nodes.items():
             if box is not None and isinstance(node, AccumulateGrad) and id(node.variable) in parameters:
-                self.set_frame(node, box, users[box].frame)
+                self.set_frame(node, box, around[box])
         self.frame_saved()
 
     def frame_by_parameters(self, module: Module) -> None:
@@ -244,6 +249,17 @@ class _Walk:
         for link in reversed(self.picture.links):
             if link.kind == "saved" and boxes[link.target].kind == "saved":
                 boxes[link.target].frame = boxes[link.source].frame
+
+
+def _common(first: Frame | None, second: Frame | None) -> Frame | None:
+    """The innermost frame around two frames."""
+    outer = set()
+    while first is not None:
+        outer.add(first)
+        first = first.parent
+    while second is not None and second not in outer:
+        second = second.parent
+    return second
 
 
 def _outputs(out: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from gradcore.codegen import PackedPlan
 from gradcore.graph import Node
 from gradcore.op import is_tensor
 from gradcore.saved import SavedTensor
+from gradcore.size import Size
 
 __all__ = ["Unreadable", "saved_tensors", "saved_values", "shown"]
 
@@ -61,6 +62,8 @@ def shown(value: Any, max_chars: int) -> str:
         return "[saved tensor]"
     if isinstance(value, tuple | list) and any(map(is_tensor, value)):
         return "[saved tensors]"
+    if isinstance(value, Size):
+        value = tuple(value)
     # Without the addresses of functions and other objects: equal graphs give equal text.
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(value).split()))
     return text if len(text) <= max_chars else text[: max(max_chars - 1, 0)] + "…"
@@ -106,13 +109,16 @@ def _is_packed(raw: Sequence[SavedTensor]) -> bool:
 
 def _unpacked(raw: SavedTensor, node: Node) -> Any:
     try:
-        return raw.unpack(node)
+        return raw.unpack(node, detached=True)
     except RuntimeError as error:
         return _unreadable(error)
 
 
 def _unreadable(error: RuntimeError) -> Unreadable:
-    return Unreadable("modified in place" if "modified by an inplace operation" in str(error) else "freed")
+    text = str(error)
+    if "modified by an inplace operation" in text:
+        return Unreadable("modified in place")
+    return Unreadable("freed" if "a second time" in text else "cannot be read")
 
 
 def _operands(node: Node) -> Sequence[str]:
