@@ -149,6 +149,7 @@ def _run(
     leaf: Any = None
     scope: Any = None
     token: Any = None
+    came: Any = None
     # The roots arrive as if from a node that had them as inputs.
     node: Any = None
     edges: Sequence[Any] = [edge for edge, _ in roots]
@@ -269,7 +270,7 @@ def _run(
                     break
                 del pending[edge]
                 node, edges, g = edge, edge._next, passed
-                grads = passed = None
+                grads = came = passed = None
     except Exception as error:
         if watcher is not None:
             watcher.failed(error, leaf if edges is None and leaves else node)

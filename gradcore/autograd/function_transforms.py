@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from gradcore.autograd.function import BackwardCFunction, Function, apply_bound, run, user_backward
+from gradcore.autograd._function_call import run
+from gradcore.autograd.function import BackwardCFunction, Function, FunctionMeta, apply_bound, user_backward
 from gradcore.engine import project
 from gradcore.grad_mode import Mode
 from gradcore.op import RUNTIME, is_tensor, wrap
@@ -59,15 +60,15 @@ def apply(cls: type[Function], args: tuple[Any, ...], mode: Mode) -> Any:
         known = {id(b): a for a, b in zip(given, inner, strict=True)}
         return _mapped(lambda x: _of_level(level, x, known), out)
 
-    return run(cls, lifted, mode, forward)
+    return run(cls, lifted, mode, separate=True, forward=forward)
 
 
 def _apply_on_batch(cls: type[Function], args: tuple[Any, ...], mode: Mode, level: VmapLevel) -> Any:
     own_rule = cls.vmap is not Function.vmap
     if own_rule and cls.generate_vmap_rule:
         raise RuntimeError(
-            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden vmap staticmethod. "
-            "Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity."
+            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden vmap "
+            "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity."
         )
     if not own_rule and not cls.generate_vmap_rule:
         raise RuntimeError(
@@ -146,7 +147,7 @@ class _Vmapped(Function):
     _of: ClassVar[type[Function]]
 
     @classmethod
-    def forward(cls, rule: _Rule, *values: Any) -> Any:  # type: ignore[override]
+    def forward(cls, rule: _Rule, *values: Any) -> Any:
         level = rule.level()
         with level.running():
             out = cls._of.forward(*_on_level(level, values, rule.in_dims))
@@ -155,7 +156,7 @@ class _Vmapped(Function):
         return *(_below(level, x) for x in outs), _Places(tuple(level.batched(x) for x in outs), several)
 
     @classmethod
-    def setup_context(cls, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # type: ignore[override]
+    def setup_context(cls, ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         rule, *values = inputs
         *found, places = output
         level = rule.level()
@@ -169,7 +170,7 @@ class _Vmapped(Function):
         ctx._batch = rule, places, shapes, flags.get("_backward_flags", ()), flags.get("_forward_flags", ())
 
     @classmethod
-    def backward(cls, ctx: Any, *grads: Any) -> Any:  # type: ignore[override]
+    def backward(cls, ctx: Any, *grads: Any) -> Any:
         rule, places, shapes, saved, _ = ctx._batch
         level = rule.level()
         with level.running():
@@ -186,7 +187,7 @@ class _Vmapped(Function):
         return None, *reduced, *found[len(reduced) :]
 
     @classmethod
-    def jvp(cls, ctx: Any, *tangents: Any) -> Any:  # type: ignore[override]
+    def jvp(cls, ctx: Any, *tangents: Any) -> Any:
         rule, places, _, _, saved = ctx._batch
         level = rule.level()
         with level.running():
@@ -197,8 +198,8 @@ class _Vmapped(Function):
             for t, there in zip(found, places.batched, strict=False):
                 if is_tensor(t) and level.batched(t) and not there:
                     raise RuntimeError(
-                        f"{cls._of.__name__}'s jvp returned a tangent that differs among the elements of the batch, for an output "
-                        "that does not"
+                        f"{cls._of.__name__}'s jvp returned a tangent that differs among the elements of the batch, for an "
+                        "output that does not"
                     )
                 whole.append(level.all_elements(t) if is_tensor(t) and there else _below(level, t))
         return *whole, *found[len(whole) :], None
@@ -253,7 +254,7 @@ def _vmapped(cls: type[Function]) -> type[Function]:
     """The Function that runs ``cls`` on a batch."""
     found: type[Function] | None = vars(cls).get("_vmapped")
     if found is None:
-        found = type(cls)(f"Vmapped{cls.__name__}", (_Vmapped,), {"_of": cls})
+        found = FunctionMeta(f"Vmapped{cls.__name__}", (_Vmapped,), {"_of": cls})
         cls._vmapped = found  # type: ignore[attr-defined]
     return found
 
