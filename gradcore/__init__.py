@@ -46,6 +46,7 @@ from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
 from gradcore.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from gradcore.grad_mode import no_grad as no_grad
 from gradcore.grad_mode import set_grad_enabled as set_grad_enabled
+from gradcore.op import is_tensor as is_tensor
 from gradcore.ops.activation import *  # noqa: F403 - the operations list their public names themselves
 from gradcore.ops.addmm import *  # noqa: F403
 from gradcore.ops.arithmetic import *  # noqa: F403

@@ -33,9 +33,10 @@ class Watcher:
     def __init__(self, settings: Watch, roots: Sequence[tuple[Any, Any]], *, accumulates: bool) -> None:
         self.check_nan = settings.anomaly and settings.check_nan
         self.roots = [edge for edge, _ in roots]
-        self.called = call_stack()
+        self.called = call_stack(whole=False)
         self.backward = watch.begin_backward("backward" if accumulates else "grad", self.called)
         self.outer = running.get()
+        self.had_saved = False
         self.saved: tuple[Any, ...] | None = None
         self.infinite: str | None = None
         self.reported: BaseException | None = None
@@ -43,7 +44,9 @@ class Watcher:
     def before(self, node: Node) -> None:
         """A node is about to run."""
         running.set(origin_of(node) or Origin(node.name(), None, None))
-        self.saved = node._saved
+        self.had_saved = node._saved is not None
+        # For hints, where what was saved has names; a Function lets go of tensors while it runs.
+        self.saved = node._saved if hasattr(node._plan, "layout") else None
         _check_prints(node)
 
     def after(self, node: Node, grads: Sequence[Any], g: Any) -> None:
@@ -53,7 +56,7 @@ class Watcher:
             RuntimeError: one of the gradients that it gave is nan.
         """
         saved, self.saved = self.saved, None
-        if saved is not None and node._saved is None:
+        if self.had_saved and node._saved is None:
             origin = origin_or_blank(node)
             origin.freed = self.called
             origin.prints = ()
@@ -236,7 +239,9 @@ def _share(flags: Any, what: str) -> str:
 def _bottom(x: Any, node: Node) -> tuple[Any, Any]:
     """The array at the bottom of a gradient (inside function transforms, tensors hold tensors), and its device."""
     where = node._xp.device
-    while isinstance(x, RUNTIME["Tensor"]):
+    if isinstance(x, RUNTIME["Tensor"]):
+        while x._device.level is not None:
+            x = x._device.level.unwrap(x)
         where, x = x._device, x._data
     return x, where
 
@@ -282,18 +287,15 @@ def note_saved(node: Node, tensors: Sequence[Any], names: str) -> None:
     origin = origin_of(node)
     if mode.anomaly is None or not mode.anomaly.fingerprints or mode.saved_hooks or origin is None:
         return
-    found: list[_Print] = []
-    for i, x in enumerate(tensors):
-        if isinstance(x, RUNTIME["Tensor"]) and x._edge is not None and node_of(x._edge) is node:
-            found += _print_of(f"{names}[{i}]", x, x._data)
-        else:
-            found += _print_of(f"{names}[{i}]", x, x)
-    origin.prints = tuple(found)
+    # Their arrays, since the tensors may lead back to the node.
+    origin.prints = tuple(
+        p for i, x in enumerate(tensors) if x is not None for p in _print_of(f"{names}[{i}]", x, x._data)
+    )
 
 
 def note_results(op: Op, call: Call, out: Any, grad: bool) -> None:
     """Note how the results of an operation came about."""
-    frames = call_stack()
+    frames = call_stack(whole=False)
     for nr, o in enumerate(out if isinstance(out, tuple) else (out,)):
         watch.note_made(o, op.public_name, call.operands, _reason(op, o, nr, grad), frames)
 

@@ -10,11 +10,9 @@ part), and the one that writes to ``.grad``.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import ContextVar
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +37,15 @@ _numbers = itertools.count().__next__
 class Walk:
     """One run of the engine, as what it calls sees it."""
 
-    # Defaults stand here, since there is one per backward, and most are never looked at.
-    pending: Pending
-    """The nodes and leaves that are still to come."""
-    callbacks: list[Callable[[], Any]] | None = None
-    """What is to be called at the end."""
-    is_partial: bool = False
-    """Whether it computes only what it was asked for: ``autograd.grad``, or ``backward`` with ``inputs``."""
-
-    @functools.cached_property
-    def number(self) -> int:
-        """Tells walks apart."""
-        return _numbers()
+    def __init__(self, pending: Pending, is_partial: bool = False) -> None:
+        # The nodes and leaves that are still to come.
+        self.pending = pending
+        # Whether it computes only what it was asked for: ``autograd.grad``, or ``backward`` with ``inputs``.
+        self.is_partial = is_partial
+        # What is to be called at the end.
+        self.callbacks: list[Callable[[], Any]] | None = None
+        # Tells walks apart.
+        self.number = _numbers()
 
     def will_reach(self, target: Any) -> bool:
         """Whether a node or a leaf is still to come."""
@@ -64,10 +59,19 @@ class Walk:
             called += 1
 
 
-_walking: ContextVar[Walk | None] = ContextVar("gradcore_walk", default=None)
+# The innermost walk of each thread; as no more than what it has to do, until somebody asks for it, since most often nobody
+# does.
+_walks: dict[int, Walk | Pending] = {}
 
-current_walk = _walking.get
-"""The innermost walk that runs in this thread; ``None`` outside of any."""
+
+def current_walk() -> Walk | None:
+    """The innermost walk that runs in this thread; ``None`` outside of any."""
+    thread = threading.get_ident()
+    found = _walks.get(thread)
+    if found is None or isinstance(found, Walk):
+        return found
+    made = _walks[thread] = Walk(found)
+    return made
 
 
 class Capture:
@@ -105,26 +109,30 @@ def walk(
     """
     token = enter_mode(current_mode()) if keep_mode else enter_grad(create_graph)
     create_graph = create_graph or tensors
-    this = Walk()
-    outer = _walking.set(this)
+    thread = threading.get_ident()
+    outer = _walks.get(thread)
     try:
         wanted: dict[Any, list[Capture]] | None = None
         if only is not None:
-            this.is_partial = True
-            this.pending = _count_towards(roots, dict.fromkeys(map(_key, only)))
+            pending = _count_towards(roots, dict.fromkeys(map(_key, only)))
+            _walks[thread] = Walk(pending, is_partial=True)
         elif captures is None:
-            this.pending = _count(roots)
+            _walks[thread] = pending = _count(roots)
         else:
             wanted = {}
-            this.is_partial = True
             for c in captures:
                 wanted.setdefault(_key(c.edge), []).append(c)
-            this.pending = _count_towards(roots, wanted)
-        _run(roots, this.pending, wanted, keep_graph, create_graph)
-        if this.callbacks is not None:
+            pending = _count_towards(roots, wanted, hooks=True)
+            _walks[thread] = Walk(pending, is_partial=True)
+        _run(roots, pending, wanted, keep_graph, create_graph)
+        this = _walks[thread]
+        if isinstance(this, Walk):
             this.call_back()
     finally:
-        _walking.reset(outer)
+        if outer is None:
+            _walks.pop(thread, None)
+        else:
+            _walks[thread] = outer
         leave_mode(token)
 
 
@@ -301,6 +309,8 @@ def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, i
         RuntimeError: the shape is no broadcast of the input's.
     """
     if tuple(g.shape) != tuple(shape):
+        if node is not None:
+            _refuse_old_shape(node, index, g, shape)
         extra = len(g.shape) - len(shape)
         fits = extra >= 0 and all(n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True))
         if not fits:
@@ -331,6 +341,16 @@ def _leaf_dtype(leaf: Any, g: Any, entry: list[Any] | None = None) -> Any:
     if entry is not None:
         entry[2] = False  # a sum of several dtypes is promoted, which cannot be done in place
     return g.dtype
+
+
+def _refuse_old_shape(node: Node, index: int, g: Any, shape: Any) -> None:
+    """Raise if a leaf was given another shape after ``node`` used it: that this broadcasts would be chance."""
+    edge = node._next[index]
+    if edge is not None and edge._seq == LEAF and node._seq < edge._replaced_at:
+        raise RuntimeError(
+            f"output with shape {list(shape)} doesn't match the broadcast shape {list(g.shape)}: a leaf was given another "
+            f"shape (by .data or set_()) after {node.name()} had used it"
+        )
 
 
 def edge_namespace(edge: Any) -> Any:
@@ -367,8 +387,8 @@ def _count(roots: Sequence[tuple[Any, Any]]) -> Pending:
         edges = stack.pop()._next
 
 
-def _count_towards(roots: Sequence[tuple[Any, Any]], wanted: dict[Any, Any]) -> Pending:
-    """As :func:`_count`, but only for what leads to ``wanted``."""
+def _count_towards(roots: Sequence[tuple[Any, Any]], wanted: dict[Any, Any], hooks: bool = False) -> Pending:
+    """As :func:`_count`, but only for what leads to ``wanted``; with ``hooks`` also for roots that have some."""
     users: dict[Any, list[Any]] = {}
     seen: set[Any] = set()
     stack = [_key(edge) for edge, _ in roots]
@@ -394,8 +414,11 @@ def _count_towards(roots: Sequence[tuple[Any, Any]], wanted: dict[Any, Any]) -> 
     for target, entry in pending.items():
         entry[0] = sum(user in needed for user in users.get(target, ()))
     for edge, _ in roots:
-        if _key(edge) in pending:
-            pending[_key(edge)][0] += 1
+        target = _key(edge)
+        if hooks and target not in pending and target._seq != LEAF and target._hooks is not None:
+            pending[target] = [0, None, False]
+        if target in pending:
+            pending[target][0] += 1
     return pending
 
 
@@ -567,7 +590,7 @@ def _tensor_hooks(hooks: Hooks, nr: int, g: Any, where: Any, create_graph: bool)
     retained = hooks.retain.get(nr)
     if registered is None and retained is None:
         return g
-    value = g if create_graph or g is None else RUNTIME["wrap"](_array(g, where), where)
+    value = g if create_graph or g is None else _shown(g, where)
     for hook in list(registered.values()) if registered is not None else ():
         result = hook(value)
         if result is not None:
@@ -580,11 +603,22 @@ def _tensor_hooks(hooks: Hooks, nr: int, g: Any, where: Any, create_graph: bool)
         kept = RUNTIME["clone"](value)
         with _accumulating:
             tensor._grad = kept if tensor._grad is None else tensor._grad + kept
-    return value if create_graph else value._data
+    return value if create_graph else _hidden(value, where)
 
 
 def _array(g: Any, where: Any) -> Array:
     return g if g.__class__ is where.array_class else where.xp.asarray(g)
+
+
+def _shown(g: Any, where: Any) -> Tensor:
+    """A gradient as hooks see it. That of a function transform's tensor is a tensor already, of the level below."""
+    array = _array(g, where)
+    return RUNTIME["wrap"](array, where) if where.level is None else array  # type: ignore[no-any-return]
+
+
+def _hidden(value: Tensor, where: Any) -> Any:
+    """A gradient as the walk moves it."""
+    return value._data if where.level is None else value
 
 
 def _check_replacement(result: Any, value: Tensor | None, hook: Any) -> None:
@@ -617,7 +651,7 @@ def _pre_hooks(hooks: HookDict, grads: list[Any], holder: Any, create_graph: boo
         result = hook(values)
         if result is not None:
             values = _checked_tuple(result, values, hook)
-    return list(values if create_graph else _unwrap_all(values))
+    return list(values if create_graph else _unwrap_all(values, where))
 
 
 def _after(node: Node, grads: Any, g: Any, pending: Pending, create_graph: bool) -> Any:
@@ -637,7 +671,7 @@ def _after(node: Node, grads: Any, g: Any, pending: Pending, create_graph: bool)
         result = hook(inputs, outputs)
         if result is not None:
             inputs = _checked_tuple(result, inputs, hook)
-    results = inputs if create_graph else _unwrap_all(inputs)
+    results = inputs if create_graph else _unwrap_all(inputs, where)
     if shown is None:
         return results
     for i, value in zip(shown, results, strict=True):
@@ -660,11 +694,11 @@ def _in_their_spaces(grads: Iterable[Any], node: Node, create_graph: bool) -> It
 def _wrap_all(grads: Iterable[Any], where: Any, create_graph: bool) -> tuple[Any, ...]:
     if create_graph:
         return tuple(grads)
-    return tuple(None if g is None else RUNTIME["wrap"](_array(g, where), where) for g in grads)
+    return tuple(None if g is None else _shown(g, where) for g in grads)
 
 
-def _unwrap_all(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(None if v is None else v._data for v in values)
+def _unwrap_all(values: Iterable[Any], where: Any) -> tuple[Any, ...]:
+    return tuple(None if v is None else _hidden(v, where) for v in values)
 
 
 def _checked_tuple(result: Any, values: tuple[Any, ...], hook: Any) -> tuple[Any, ...]:

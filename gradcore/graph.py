@@ -398,7 +398,7 @@ def raise_detached(node: Node, what: str, saved: Any) -> None:
     raise RuntimeError(
         f"the tensor saved as {what!r} by {node.name()} ({describe_value(saved)}) was detached in-place, with detach_(), "
         "or has another history now, so a derivative of higher order cannot be computed through it. Use out-of-place "
-        "`.detach()` instead"
+        "`.detach()` instead" + _where_saved(node)
     )
 
 
@@ -416,12 +416,17 @@ def _when_freed(node: Node) -> str:
     return parts + ("" if origin.freed is None else f". What it saved was freed by the backward at {origin.freed}")
 
 
+def _where_saved(node: Node) -> str:
+    origin = watch.origin_of(node)
+    return "" if origin is None or origin.frames is None else f". It was saved at {origin.frames}"
+
+
 def _who_wrote(node: Node, saved: Tensor, expected: int) -> str:
     """The lines for the error about a modified tensor, as far as they were noted."""
     origin = watch.origin_of(node)
     if origin is None:
         return ". Hint: with autograd.detect_anomaly() around both, this message tells the lines"
-    parts = "" if origin.frames is None else f". It was saved at {origin.frames}"
+    parts = _where_saved(node)
     writes = watch.writes_since(saved._cell, expected)
     if not writes:
         return f"{parts}. Which line changed it is not known: other tensors shared its memory before anomaly mode was on"

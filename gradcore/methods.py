@@ -142,6 +142,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     new_empty = creation.new_empty
     new_full = creation.new_full
     new_ones = creation.new_ones
+    new_tensor = creation.new_tensor
     new_zeros = creation.new_zeros
 
     # ops/broadcasting.py

@@ -351,13 +351,13 @@ def _fill(self: Tensor, method: str, generator: Generator | None, transform: Any
 def _drawn(draw: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
     """What ``draw`` gives; inside ``vmap`` as its ``randomness`` says."""
     level = current_mode().level
-    return draw(shape) if level is None else level.draw(draw, shape)  # type: ignore[no-any-return]
+    return draw(shape) if level is None else level.draw(draw, shape)
 
 
 def _varies(x: Tensor) -> bool:
     """Whether a tensor differs among the elements of a batch."""
     level = x._device.level
-    return level is not None and level.varies(x)  # type: ignore[no-any-return]
+    return level is not None and level.varies(x)
 
 
 def _source(generator: Generator | None, dtype: Any, where: Any) -> tuple[Generator, dtypes.DType]:

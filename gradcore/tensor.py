@@ -15,7 +15,7 @@ import numpy as np
 
 from gradcore import dtypes, printing, watch
 from gradcore.device import device, resolve
-from gradcore.grad_mode import is_grad_enabled, is_inference_mode_enabled
+from gradcore.grad_mode import current_mode, is_grad_enabled, is_inference_mode_enabled
 from gradcore.graph import LEAF, NO_VERSIONS, OWN_DTYPE, Cut, Node, RemovableHandle, hooks_of, node_of, output_nr
 from gradcore.methods import Operations
 from gradcore.op import RUNTIME, bind
@@ -57,6 +57,8 @@ class Tensor(Operations):
     _retains: bool = False
     _reshaped: tuple[Any, ...] = ()
     """For each time that it was given another shape in place, the step back; ``None``: other memory, there is none."""
+    _replaced_at: int = -1
+    """When it was given other memory last, as a number in the order of nodes."""
     _tangent: Any = None
     """The level of forward mode at which it has a tangent, and the tangent."""
     _accumulator: weakref.ref[Any] | None = None
@@ -400,7 +402,7 @@ class Tensor(Operations):
         """The same data outside the graph; it shares memory and the count of writes."""
         if self._device.level is not None:
             return self._device.level.detach(self)  # type: ignore[no-any-return]
-        looking = watch.watched()
+        looking = current_mode().anomaly is not None
         if looking:
             watch.watch_cell(self)
         out = wrap(self._data, self._device)
@@ -432,7 +434,7 @@ class Tensor(Operations):
         out = wrap(self._data, self._device)
         if self._cell is NO_VERSIONS:
             out._cell = NO_VERSIONS
-        if watch.watched():
+        if current_mode().anomaly is not None:
             watch.note_made(out, ".data", (self,), "it leaves the history behind")
         return out
 
@@ -512,7 +514,7 @@ class Tensor(Operations):
         return self._to_host("numpy()")
 
     def _to_host(self, method: str) -> np.ndarray[Any, Any]:
-        if watch.watched():
+        if current_mode().anomaly is not None:
             watch.note_left(self, method)
         return self._device.backend.to_numpy(self._data)
 
@@ -603,12 +605,15 @@ class Tensor(Operations):
     def __repr__(self) -> str:
         if self._device.level is not None:
             return self._device.level.describe(self)  # type: ignore[no-any-return]
+        dual = current_mode().dual
+        tangent = None if dual is None else RUNTIME["tangent_of"](self, dual)
         return printing.describe(
             self._data,
             fetch=self._device.backend.to_numpy,
             device=None if self._device.type == "cpu" else str(self._device),
             grad_fn_name=self._grad_fn_name(),
             requires_grad=self.requires_grad,
+            tangent=None if tangent is None else repr(tangent),
             default_dtype=dtypes.get_default_dtype(),
         )
 
@@ -655,7 +660,7 @@ class Tensor(Operations):
 
 
 _NOT_COPIED = ("_data", "_device", "_cell", "_view", "_hooks", "_accumulator")
-_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_reshaped")
+_STATE = (*_NOT_COPIED, "_req", "_edge", "_grad", "_grad_was_given", "_retains", "_reshaped", "_replaced_at")
 
 
 class _Elements(int):

@@ -17,10 +17,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from gradcore import diagnosis, dtypes, watch
+from gradcore import diagnosis, dtypes
 from gradcore.engine import project
 from gradcore.grad_mode import current_mode, enter_grad, leave_mode
-from gradcore.graph import NO_VERSIONS, Cut, Node, hooks_of, new_node, node_class, node_of, output_nr, raise_freed
+from gradcore.graph import (
+    NO_VERSIONS,
+    Cut,
+    Node,
+    hooks_of,
+    new_node,
+    next_sequence_number,
+    node_class,
+    node_of,
+    output_nr,
+    raise_freed,
+)
 from gradcore.op import RUNTIME, Op, bind, is_tensor
 from gradcore.saved import announce_write, hooks_for
 
@@ -51,7 +62,7 @@ Link = tuple[Op, tuple[Any, ...], Any, "int | None"]
 class View:
     """How a tensor is a view of its base."""
 
-    __slots__ = ("base", "function", "link", "made_in_no_grad", "multiple", "parent", "reshaped", "version")
+    __slots__ = ("base", "function", "link", "lost", "made_in_no_grad", "multiple", "parent", "reshaped", "version")
 
     def __init__(self, source: Tensor, link: Link, made_in_no_grad: str | None, version: int) -> None:
         parent: View | None = source._view
@@ -61,8 +72,10 @@ class View:
         self.base: Tensor = source if parent is None else parent.base
         # The count of writes at which the view's own history was recorded.
         self.version = version
+        # Whether it was given other memory than that of its base.
+        self.lost: bool = parent is not None and parent.lost
         # How often the base had been given another shape in place: the steps start from the shape that it had then.
-        self.reshaped = len(self.base._reshaped) if parent is None else parent.reshaped
+        self.reshaped: int = len(self.base._reshaped) if parent is None else parent.reshaped
         # The operation that made the view, where it made several at once.
         self.multiple: str | None = link[0].public_name if link[3] is not None else None
         # "no_grad" or "inference", if it was made in such a mode.
@@ -74,6 +87,14 @@ class View:
             self.function = parent.function
             self.made_in_no_grad = made_in_no_grad or parent.made_in_no_grad
 
+    def check_memory(self) -> None:
+        """Raise if the base and the view do not share memory any more."""
+        if self.lost or (self.base._reshaped and None in self.base._reshaped[self.reshaped :]):
+            raise RuntimeError(
+                "a view or its base was given other memory (by set_(), resize_() or .data) after the view was made, so the "
+                "graph cannot follow writes to either. Make the view anew"
+            )
+
     @property
     def chain(self) -> tuple[Link, ...]:
         """The steps that lead from the base, as it is now, to the view.
@@ -81,19 +102,14 @@ class View:
         Raises:
             RuntimeError: the base has other memory than when the view was made.
         """
+        self.check_memory()
         links: list[Link] = []
         view: View | None = self
         while view is not None:
             links.append(view.link)
             view = view.parent
         # Back to the shape that the base had when the view was made.
-        for undo in self.base._reshaped[self.reshaped :]:
-            if undo is None:
-                raise RuntimeError(
-                    "the base of a view was given other memory (by set_(), resize_() or .data) after the view was made, so "
-                    "the graph cannot follow writes to either. Make the view anew"
-                )
-            links.append(undo)
+        links += self.base._reshaped[self.reshaped :]
         return tuple(reversed(links))
 
 
@@ -163,8 +179,8 @@ def sync(view: Tensor, *, shown: bool = False) -> None:
     if state.made_in_no_grad:
         raise RuntimeError(
             f"A view was created in {state.made_in_no_grad} mode and its base or another view of its base has been modified "
-            "inplace with grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the write in "
-            "one mode, or detach() the view"
+            "inplace with grad mode enabled. Since this is ambiguous and error-prone, it is forbidden: make the view and the "
+            "write in one mode, or detach() the view"
         )
     if state.function is not None and state.multiple is None:
         _refuse_function(state.function, "its base or another view of its base has been modified inplace")
@@ -232,9 +248,13 @@ def cut_off(tensor: Tensor, what: str, edges: Sequence[Any]) -> None:
 
 def replace_memory(tensor: Tensor, raw: Array) -> None:
     """Let a tensor have other memory; views of it keep the memory that they have, and cannot follow it any more."""
+    if raw.shape != tensor._data.shape:
+        tensor._replaced_at = next_sequence_number()
     tensor._data = raw
     if tensor._view is None:
         tensor._reshaped = (*tensor._reshaped, None)
+    else:
+        tensor._view.lost = True
 
 
 def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
@@ -255,7 +275,7 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
 def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
     """:func:`write_result` on tensors of the level at which we are."""
     check_inplace(out, op.public_name + "_", operands)
-    looking = watch.watched()
+    looking = current_mode().anomaly is not None
     if looking:
         diagnosis.note_operands(operands, out)
     recorded = current_mode().grad and any(_requires_grad(x) for x in operands)
@@ -272,6 +292,10 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
     raw = None
     call.xp = out._device.xp
     if op.into is None:
+        if out._device.level is not None:
+            # What is below may save its operands, which the write changes there.
+            kept = call.xp.copy_like(out._data, out._data)
+            call.raws = tuple([kept if x is out._data else x for x in call.raws])
         raw = op.compute(call, params)
         check_fits(out, raw, op.public_name + "_")
     if recorded and op.differentiable:
@@ -281,12 +305,12 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
         hooks = hooks_for(current_mode(), out._device)
         if hooks is not None and op.operands[0] in op.plan_of(call).layout.saved:  # type: ignore[union-attr]  # an operand requires grad
             # Hooks get the copy that is made below otherwise.
-            before._data, before._cell = call.xp.copy_like(out._data, out._data), None
+            before._data, before._cell = call.xp.copy_like(out._data, out._data), [before._version]
         op.record(call, stand_in, out._data, params)
         node = stand_in._edge
         if hooks is None and op.operands[0] in node._plan.layout.saved:
             # The rule needs what the write destroys.
-            before._data, before._cell = call.xp.copy_like(out._data, out._data), None
+            before._data, before._cell = call.xp.copy_like(out._data, out._data), [before._version]
         if hooks is not None:
             announce_write(out)  # again, for what was saved since
         _write(op, call, params, out, raw)
@@ -369,8 +393,8 @@ def check_graph(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None
         if view.made_in_no_grad:
             raise RuntimeError(
                 f"A view was created in {view.made_in_no_grad} mode, or is a view of a view that was, and is being modified "
-                f"inplace with grad mode enabled ({what}). Since this is ambiguous and error-prone, it is forbidden: make the view and "
-                "the write in one mode, or detach() the view"
+                f"inplace with grad mode enabled ({what}). Since this is ambiguous and error-prone, it is forbidden: make the "
+                "view and the write in one mode, or detach() the view"
             )
         if view.function is not None and view.multiple is None:
             _refuse_function(view.function, f"is being modified inplace ({what})")
@@ -379,6 +403,7 @@ def check_graph(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None
                 f"a view that {view.multiple} made is being modified inplace ({what}). {view.multiple} returns multiple "
                 "views, and the graph cannot follow a write through one of several; clone() it first"
             )
+        view.check_memory()
         if view.base._edge is None and requires_grad(tensor):
             raise RuntimeError(
                 f"a view of a leaf Variable that requires grad is being used in an in-place operation ({what}). Use it "

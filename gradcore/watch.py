@@ -92,8 +92,8 @@ class Frames:
         return f"line {line} of {code.co_filename}, in {code.co_name}" + (f" (`{text}`)" if text else "")
 
 
-def call_stack() -> Frames:
-    """Where gradcore was called from."""
+def call_stack(*, whole: bool = True) -> Frames:
+    """Where gradcore was called from; only the innermost frame, if not the ``whole`` stack is wanted."""
     places: list[tuple[CodeType, int]] = []
     frame = sys._getframe(1)
     while frame is not None:
@@ -101,6 +101,8 @@ def call_stack() -> Frames:
         name = code.co_filename
         if not (name.startswith((HERE, "<gradcore "))):
             places.append((code, frame.f_lineno or code.co_firstlineno))
+            if not whole:
+                break
         frame = frame.f_back  # type: ignore[assignment]  # None at the end
     places.reverse()
     return Frames(tuple(places))
@@ -193,7 +195,7 @@ class WatchedCell(list[int]):
 
     def __setitem__(self, i: Any, count: Any) -> None:
         super().__setitem__(i, count)
-        self.writes.append((count, call_stack()))
+        self.writes.append((count, call_stack(whole=False)))
         del self.writes[:-WRITES]
 
 
@@ -320,7 +322,7 @@ def note_made(
         if isinstance(x, RUNTIME["Tensor"]):
             numbers.append(_last_made(x).number)
             needed = needed or x._req
-    made = Made(how, frames or call_stack(), tuple(numbers), required=tensor._req and not cut)
+    made = Made(how, frames or call_stack(whole=False), tuple(numbers), required=tensor._req and not cut)
     made.reason = reason if needed and not made.required else None
     _append(record_for(tensor), made)
 
@@ -328,7 +330,7 @@ def note_made(
 def note_left(tensor: Tensor, method: str) -> None:
     """Note that a tensor's value is taken out of gradcore."""
     made = _last_made(tensor)
-    place = (method, call_stack())
+    place = (method, call_stack(whole=False))
     made.left.append(place)
     del made.left[:-WRITES]
     if made.required or made.reason is not None:
@@ -337,7 +339,7 @@ def note_left(tensor: Tensor, method: str) -> None:
 
 def note_switched_off(tensor: Tensor) -> None:
     """Note that ``requires_grad`` is switched off."""
-    record_for(tensor).switched = call_stack()
+    record_for(tensor).switched = call_stack(whole=False)
 
 
 def _last_made(tensor: Tensor) -> Made:

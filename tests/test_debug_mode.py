@@ -221,6 +221,17 @@ def double_backward():
     return x.grad.tolist()
 
 
+def second_order_through_a_write():
+    x = leaf()
+    y = x * 1
+    y.add_(1)
+    y.mul_(x)  # saves a copy of y
+    (g,) = gc.autograd.grad((y * y).sum(), x, create_graph=True)
+    y.grad_fn._saved_self.detach()
+    (h,) = gc.autograd.grad(g.sum(), x)
+    return h.tolist()
+
+
 def saved_tensor_hooks():
     x = leaf()
     with gc.autograd.graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
@@ -243,6 +254,7 @@ def per_sample_gradients():
         views_and_lists,
         nan_values,
         double_backward,
+        second_order_through_a_write,
         saved_tensor_hooks,
         per_sample_gradients,
     ],

@@ -565,3 +565,17 @@ def test_number_of_the_output(t):
     assert len({p.grad_fn for p in parts}) == 1
     assert (parts[2] * 2).grad_fn.next_functions[0] == (parts[0].grad_fn, 2)
     assert x.output_nr == 0
+
+
+def test_hooks_of_an_output_run_also_where_nothing_is_asked_for_behind_it(t):
+    x, other = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    seen = []
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    assert t.autograd.grad(y.sum(), other, allow_unused=True) == (None,)
+    assert seen == []
+    assert t.autograd.grad(y, other, t.ones(2), allow_unused=True) == (None,)
+    assert seen == [[1, 1]]
+    assert y.grad.tolist() == [1, 1]
+    assert x.grad is None

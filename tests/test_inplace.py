@@ -207,7 +207,7 @@ OVERLAPPING = [
 @pytest.mark.parametrize("program", OVERLAPPING)
 def test_a_source_that_overlaps_the_destination_is_refused(t, program):
     x, m = t.tensor([1.0, 2.0, 3.0, 4.0]), t.tensor([[1.0, 2.0], [3.0, 4.0]])
-    with pytest.raises(RuntimeError, match="unsupported operation.*single memory location"):
+    with pytest.raises(RuntimeError, match=r"unsupported operation.*single memory location"):
         exec(program, {"t": t, "x": x, "m": m})
     assert x.tolist() == [1, 2, 3, 4]
     assert m.tolist() == [[1, 2], [3, 4]]

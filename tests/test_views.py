@@ -297,7 +297,7 @@ def test_a_view_made_in_no_grad_requires_grad_and_passes_none_on(t):
     assert v.grad.tolist() == [3, 3]
     with t.no_grad():
         v.add_(1)
-    assert repr(v).replace("gradcore.", "") == "tensor([2., 2.], grad_fn=<Invalid>)"
+    assert "grad_fn=<Invalid>)" in repr(v)
 
 
 def test_a_write_under_no_grad_renews_views_all_the_same(t):
@@ -369,7 +369,9 @@ def test_a_view_given_another_shape_in_place_is_still_a_view(t):
     assert x.grad.tolist() == [[2, 3, 4], [1, 1, 1]]
 
 
-@pytest.mark.parametrize("change", ["y.t_()", "y.unsqueeze_(1)", "y.transpose_(1, 0)", "y.squeeze_(); y.t_().unsqueeze_(0)"])
+@pytest.mark.parametrize(
+    "change", ["y.t_()", "y.unsqueeze_(1)", "y.transpose_(1, 0)", "y.squeeze_(); y.t_().unsqueeze_(0)"]
+)
 def test_an_old_view_of_a_reshaped_base_follows_it(t, change):
     x = t.arange(6.0).reshape(2, 3).requires_grad_()
     y = x * 1
@@ -398,6 +400,18 @@ def test_views_of_replaced_memory_cannot_be_followed():
 # Other memory, other strides, other numbers.
 
 
+def test_a_gradient_of_the_shape_that_a_leaf_had_before_is_refused(t):
+    x = t.ones(2, 3, requires_grad=True)
+    y = x * 2
+    x.data = t.ones(3)
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        y.sum().backward()
+    x = t.ones(3, requires_grad=True)
+    x.data = t.ones(2)
+    (t.ones(2, 2) * x).sum().backward()
+    assert x.grad.tolist() == [2, 2]
+
+
 def test_set(t):
     x, source = t.ones(3), t.zeros(2, 2)
     v, d = x[:2], x.detach()
@@ -414,7 +428,7 @@ def test_set(t):
 def test_no_gradient_passes_set(t, operand):
     x = t.ones(2, requires_grad=True)
     y, z = x * 1, t.zeros(2)
-    (y.set_(t.zeros(3)) if operand == "y" else z.set_(y)).grad_fn
+    y.set_(t.zeros(3)) if operand == "y" else z.set_(y)
     out = {"y": y, "z": z}[operand]
     assert node(out) == "NotImplemented"
     with pytest.raises(RuntimeError, match="derivative for set_ is not implemented"):

@@ -25,16 +25,28 @@ def batched_grad(
 
     Raises:
         IndexError: a gradient has no dimension for the batch.
-        RuntimeError: there is no batch, or the batches have different sizes.
+        RuntimeError: no gradient was given, or one without its batch has another shape than its output.
+        ValueError: the batches have different sizes.
     """
     given = (grad_outputs,) if is_tensor(grad_outputs) else tuple(grad_outputs or ())
     how = "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension"
     if any(g is not None and not g.ndim for g in given):
         raise IndexError(f"{how}, but one of them is 0-dimensional")
-    sizes = {g.shape[0] for g in given if g is not None}
-    if len(sizes) != 1:
-        raise RuntimeError(f"{how}, which must be of the same size in all of them, but the sizes are {sorted(sizes)}")
-    level = VmapLevel(sizes.pop())
+    for i, (out, g) in enumerate(zip((outputs,) if is_tensor(outputs) else tuple(outputs), given, strict=False)):
+        if g is not None and is_tensor(out) and g.shape[1:] != out.shape:
+            raise RuntimeError(
+                f"{how}. The sizes of the remaining dimensions are expected to match the shape of corresponding output, but "
+                f"a mismatch was detected: grad_output[{i}] has a shape of {list(g.shape[1:])} for each element of the batch "
+                f"and output[{i}] has a shape of {list(out.shape)}"
+            )
+    sizes = [g.shape[0] for g in given if g is not None]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            f"{how}, and expected all tensors to have the same size in the mapped dimension, but got sizes {sizes}"
+        )
+    if not sizes:
+        raise RuntimeError(f"{how}, but no grad_outputs were given: give one for each output, with a batch in front")
+    level = VmapLevel(sizes[0])
     with level.running():
         batched = tuple(None if g is None else level.batch(g) for g in given)
         found = grad(outputs, inputs, batched, retain_graph, create_graph, True, allow_unused, False, materialize_grads)

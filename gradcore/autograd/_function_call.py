@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from gradcore import diagnosis, dtypes, watch
 from gradcore.engine import edge_namespace
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
-from gradcore.graph import LEAF, Node, Slot, new_node, next_sequence_number, node_class
+from gradcore.graph import LEAF, Cut, Node, Slot, new_node, next_sequence_number, node_class
 from gradcore.op import is_tensor, wrap
 from gradcore.ops.shape import alias as identity_view
 from gradcore.saved import save
@@ -125,7 +125,7 @@ def run(
             sync(x)
         inputs.append(True)
         needs.append(x._req)
-        edges.append((x._edge or x) if x._req else None)
+        edges.append((x._edge or x) if x._req and x._edge.__class__ is not Cut else None)
     recorded = mode.grad and any(needs)
     ctx.needs_input_grad = tuple(needs)
     ctx._seq = next_sequence_number()
@@ -194,6 +194,27 @@ class Outputs:
                 )
         if not self.recorded:
             return
+        if self.dirty:
+            self._check_written()
+        if len(self.found) > 1:
+            places = dict.fromkeys(o.device for o in self.described if o is not None and o.smooth)
+            if len(places) > 1:
+                raise NotImplementedError(
+                    f"{self.name} returned tensors on several devices, {' and '.join(map(str, places))}, that require grad. That "
+                    "is not supported; use one Function for each device, and .to(device) between them"
+                )
+        if not (separate and self.to_save):
+            return
+        for x, output in zip(self.found, self.described, strict=True):
+            returned_as_is = output is not None and output.smooth and _among(x, self.args) and not _among(x, self.dirty)
+            if returned_as_is and _among(x, self.to_save):
+                raise RuntimeError(
+                    "An input that has been returned as-is as output is being saved for backward. This is not supported if "
+                    "you override setup_context. You should return and save a view of the input instead, e.g. with "
+                    "x.view_as(x) or setup ctx inside the forward function itself."
+                )
+
+    def _check_written(self) -> None:
         written = [x for x in self.dirty if not _among(x, self.constant)]
         if len(self.found) > 1 and any(x._view is not None and _among(x, self.args) for x in written):
             raise RuntimeError(
@@ -204,20 +225,6 @@ class Outputs:
                 "does the other operations)."
             )
         check_dirty([x for x in written if _among(x, self.args)], self.ctx, self.args)
-        places = {o.device for o in self.described if o is not None and o.smooth}
-        if len(places) > 1:
-            raise NotImplementedError(
-                f"{self.name} returned tensors on several devices, {' and '.join(map(str, places))}, that require grad. That "
-                "is not supported; use one Function for each device, and .to(device) between them"
-            )
-        for x, output in zip(self.found, self.described, strict=True):
-            returned_as_is = output is not None and output.smooth and _among(x, self.args) and not _among(x, self.dirty)
-            if separate and returned_as_is and _among(x, self.to_save):
-                raise RuntimeError(
-                    "An input that has been returned as-is as output is being saved for backward. This is not supported if "
-                    "you override setup_context. You should return and save a view of the input instead, e.g. with "
-                    "x.view_as(x) or setup ctx inside the forward function itself."
-                )
 
     def attach(self) -> None:
         """Give the outputs their history, in place of what ``forward`` returned, and save what is to be saved."""
@@ -336,6 +343,7 @@ class Outputs:
                 save(_without_cycle(self.stand_ins.get(id(x), x), self.ctx), self.ctx, f"saved_tensors[{i}]")
                 for i, x in enumerate(self.to_save)
             )
+            diagnosis.note_saved(self.ctx, self.to_save, "saved_tensors")
 
 
 class _Written:
@@ -395,7 +403,10 @@ def _to_save(ctx: BackwardCFunction) -> tuple[Any, ...]:
 
 
 def _among(x: Any, others: Sequence[Any]) -> bool:
-    return any(x is other for other in others)
+    for other in others:  # noqa: SIM110 - a generator takes longer; and `in` compares tensors element by element
+        if x is other:
+            return True
+    return False
 
 
 def check_dirty(tensors: Sequence[Tensor], ctx: BackwardCFunction, operands: Sequence[Any] = ()) -> None:

@@ -99,10 +99,12 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
         level: the level of forward mode; there is but one.
 
     Raises:
-        RuntimeError: no level is entered; the shapes differ; ``tangent`` has a tangent itself.
+        RuntimeError: no level is entered, or it was entered inside ``vmap``; the shapes differ; ``tangent`` has a tangent
+            itself.
         ValueError: a dtype is not floating point or complex.
     """
-    dual = current_mode().dual
+    mode = current_mode()
+    dual = mode.dual
     if dual is None:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
@@ -112,6 +114,14 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
             raise TypeError(f"make_dual(): argument '{name}' must be Tensor, not {type(value).__name__}")
         if dtypes.category(value.dtype) < 2:
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {dtypes.dtype_name(value.dtype)}")
+    if mode.level is not None:
+        # The level of forward mode was entered inside a function transform, and belongs to the floor on which that computes.
+        if mode.level.kind == "vmap":
+            raise RuntimeError(
+                "make_dual(): Batching rule not implemented for dual tensors that are made inside vmap. Make them outside, "
+                "or use func.jvp inside vmap"
+            )
+        tensor, tangent = mode.level.lift(tensor), mode.level.lift(tangent)
     if forward.tangent_of(tangent, dual) is not None:
         raise RuntimeError("Expected tangent to not be a tensor that itself has a forward gradient at the same level")
     if tuple(tensor.shape) != tuple(tangent.shape):
@@ -134,7 +144,10 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
 
     The tangent is ``None`` where the tensor has none, and outside of a level.
     """
-    dual = current_mode().dual
+    mode = current_mode()
+    while mode.dual is None and mode.level is not None:
+        mode = mode.level.below  # inside a function transform: a dual tensor from outside
+    dual = mode.dual
     if dual is None:
         return UnpackedDualTensor(tensor, None)
     with forward.outside_dual():

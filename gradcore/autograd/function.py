@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from gradcore.autograd._function_call import FunctionPlan, check_dirty, lowered, run
+from gradcore.autograd._function_call import check_dirty, lowered, run
 from gradcore.grad_mode import current_mode, enter_mode, is_grad_enabled, leave_mode
 from gradcore.graph import InputMetadata, Node, Slot, new_node, node_class, raise_freed
 from gradcore.op import is_tensor
@@ -124,6 +124,15 @@ class BackwardCFunction(Node, FunctionCtx):
         return None
 
     @property
+    def name(self) -> Any:
+        """The name of the node, ``ctx.name()``; or what the user set as ``ctx.name``."""
+        return vars(self).get("name", super().name)
+
+    @name.setter
+    def name(self, value: Any) -> None:
+        vars(self)["name"] = _Label(value, super().name()) if value.__class__ is str else value
+
+    @property
     def saved_tensors(self) -> tuple[Tensor | None, ...]:
         """What was given to ``save_for_backward``; in ``jvp``, to ``save_for_forward``.
 
@@ -176,7 +185,10 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @property
     def _input_metadata(self) -> tuple[InputMetadata, ...]:
-        return tuple(InputMetadata(Size(o.shape), o.dtype, o.device) for o in self._plan.outputs if o is not None)
+        return tuple(
+            InputMetadata(Size(()), None, None) if o is None else InputMetadata(Size(o.shape), o.dtype, o.device.place)
+            for o in self._plan.outputs
+        )
 
     def mark_dirty(self, *args: Tensor) -> None:
         super().mark_dirty(*args)
@@ -366,6 +378,22 @@ def user_backward(cls: type[Function]) -> Callable[..., Any]:
             f"them ({cls.__name__})."
         )
     return cls.vjp
+
+
+class _Label(str):
+    """A text that a user set as ``ctx.name``, where messages still find the name of the node by ``ctx.name()``."""
+
+    __slots__ = ("node",)
+    node: str
+
+    def __new__(cls, text: str, node: str) -> _Label:
+        made = super().__new__(cls, text)
+        made.node = node
+        return made
+
+    def __call__(self) -> str:
+        """The name of the node."""
+        return self.node
 
 
 class _RefusingPlan:

@@ -9,7 +9,7 @@ batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from gradcore.autograd._function_call import run
 from gradcore.autograd.function import BackwardCFunction, Function, FunctionMeta, apply_bound, user_backward
@@ -254,7 +254,7 @@ def _vmapped(cls: type[Function]) -> type[Function]:
     """The Function that runs ``cls`` on a batch."""
     found: type[Function] | None = vars(cls).get("_vmapped")
     if found is None:
-        found = FunctionMeta(f"Vmapped{cls.__name__}", (_Vmapped,), {"_of": cls})
+        found = cast("type[Function]", FunctionMeta(f"Vmapped{cls.__name__}", (_Vmapped,), {"_of": cls}))
         cls._vmapped = found  # type: ignore[attr-defined]
     return found
 

@@ -142,7 +142,7 @@ def refuse_dynamic_shape(name: str) -> NoReturn:
 def number_of_element(size: int, ndim: int, like: Tensor) -> Tensor:
     """The numbers of the elements, to stand beside index tensors of ``ndim`` dimensions."""
     numbers = creation.arange(size, device=like.device)
-    return numbers.reshape((size,) + (1,) * ndim)  # type: ignore[no-any-return]
+    return numbers.reshape((size,) + (1,) * ndim)
 
 
 def in_front(x: Any, flag: bool, size: int) -> Any:

@@ -208,6 +208,12 @@ def full_like(
 # Methods of Tensor.
 
 
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A leaf that holds a copy of ``data``, in the dtype and on the device of this tensor; see :func:`tensor`."""
+    dtype, device = _as_in(self, dtype, device)
+    return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
 def new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of a given size, in the dtype and on the device of this tensor."""
     dtype, device = _as_in(self, dtype, device)

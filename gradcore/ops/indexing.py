@@ -323,7 +323,10 @@ def values_put_vjp_input(xp: Any, g: Any, indices: Any, at: tuple[Any, ...], acc
 
 
 @values_put.vjp("values")
-def values_put_vjp_values(xp: Any, g: Any, indices: Any, at: tuple[Any, ...]) -> Any:
+def values_put_vjp_values(xp: Any, g: Any, indices: Any, values_shape: Any, at: tuple[Any, ...]) -> Any:
+    if len(at) == 1 and not values_shape and xp.np_dtype(indices[0].dtype).kind == "b":
+        mask = indices[0]
+        return xp.sum(xp.where(xp.reshape(mask, mask.shape + (1,) * (len(g.shape) - len(mask.shape))), g, 0.0))
     return xp.getitem(g, _with_indices(at, indices))
 
 
@@ -528,7 +531,7 @@ def _item(input: Tensor, i: Any) -> Any:
 def _varies(x: Tensor) -> bool:
     """Whether an index differs among the elements of a batch, so that it is no number."""
     level = x._device.level
-    return level is not None and level.varies(x)  # type: ignore[no-any-return]
+    return level is not None and level.varies(x)
 
 
 def _dims_taken(item: Any) -> int:

@@ -43,7 +43,14 @@ def _choices(make: Make) -> Iterator[Sample]:
     yield Sample(make.bools(3), 0, make(3))
 
 
-@op(node="WhereBackward0", promote="arithmetic", promotes=("input", "other"), elementwise=True, linear=True, samples=_choices)
+@op(
+    node="WhereBackward0",
+    promote="arithmetic",
+    promotes=("input", "other"),
+    elementwise=True,
+    linear=True,
+    samples=_choices,
+)
 def chosen(xp: Any, condition: Any, input: Any, other: Any, /) -> Any:
     """``input`` where ``condition`` is true, ``other`` elsewhere."""
     return xp.where(condition, input, other)
@@ -254,9 +261,13 @@ def filled_in_order_vjp_input(xp: Any, g: Any, mask: Any) -> Any:
 
 @filled_in_order.vjp("source")
 def filled_in_order_vjp_source(xp: Any, g: Any, mask: Any, source_shape: Any) -> Any:
-    used = xp.getitem(xp.reshape(g, (-1,)), (xp.reshape(xp.broadcast_to(mask, g.shape), (-1,)),))
-    flat = xp.scatter_add(used, (slice(0, used.shape[0]), ...), (math.prod(source_shape),))
-    return xp.reshape(flat, tuple(source_shape))
+    count, mask = math.prod(source_shape), xp.reshape(xp.broadcast_to(mask, g.shape), (-1,))
+    if not count or not mask.shape[0]:
+        return xp.zeros(tuple(source_shape), dtype=g.dtype)
+    # How many places there are up to each says which element of the source came there.
+    at = xp.maximum(xp.cumulative_sum(xp.astype(mask, dtypes.int64)) - 1, 0)
+    used = xp.where(mask, xp.reshape(g, (-1,)), 0.0)
+    return xp.reshape(xp.scatter_add_along(used, at, 0, (count,)), tuple(source_shape))
 
 
 @filled_in_order.vmap

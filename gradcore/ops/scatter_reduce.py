@@ -43,15 +43,18 @@ def _reductions(make: Make) -> Iterator[Sample]:
                 include_self=include_self,
             )
         yield Sample(
-            make(2, 4), int_samples(make, [[3, 0, 3]]), make(2, 4, away_from=0.0), dim=1, reduce=reduce, include_self=True
+            make(2, 4),
+            int_samples(make, [[3, 0, 3]]),
+            make(2, 4, away_from=0.0),
+            dim=1,
+            reduce=reduce,
+            include_self=True,
         )
         yield Sample(make(), int_samples(make, 0), make(away_from=0.0), dim=0, reduce=reduce, include_self=True)
 
 
 @op(node="ScatterReduceBackward0", standard="scatter_reduce", samples=_reductions)
-def reduced_along(
-    xp: Any, input: Any, index: Any, src: Any, /, dim: int, reduce: str, include_self: bool
-) -> Any:
+def reduced_along(xp: Any, input: Any, index: Any, src: Any, /, dim: int, reduce: str, include_self: bool) -> Any:
     """``input`` with the values ``src`` that meet at ``out[index[i][j]][j]`` (for ``dim=0``) brought together there."""
     refuse_negative(xp, index, input.shape, dim)
     return _reduced(xp, input, index, src, dim, reduce, include_self)
@@ -131,13 +134,22 @@ rows_reduced.op.shares = "none"
 
 @rows_reduced.vjp("input", "source")
 def rows_reduced_vjp(
-    xp: Any, g: Any, input: Any, index: Any, source: Any, out: Any, dim: int, reduce: str, include_self: bool, needs: Any
+    xp: Any,
+    g: Any,
+    input: Any,
+    index: Any,
+    source: Any,
+    out: Any,
+    dim: int,
+    reduce: str,
+    include_self: bool,
+    needs: Any,
 ) -> Any:
     at = _spread(xp, index, source, dim)
-    to_input, to_source = _gradients(
-        xp, *(vector(xp, x) for x in (g, input, at, source, out)), dim, reduce, include_self
-    )
-    return xp.reshape(to_input, tuple(input.shape)), xp.reshape(to_source, tuple(source.shape))
+    shape, source_shape = tuple(input.shape), tuple(source.shape)
+    g, input, at, source, out = (vector(xp, x) for x in (g, input, at, source, out))
+    to_input, to_source = _gradients(xp, g, input, at, source, out, dim, reduce, include_self)
+    return xp.reshape(to_input, shape), xp.reshape(to_source, source_shape)
 
 
 @rows_reduced.vmap
@@ -158,11 +170,11 @@ def index_reduce(
         include_self: whether the value that ``input`` has there counts, too.
 
     Raises:
-        IndexError: ``index`` is no vector.
-        RuntimeError: an index out of range, dtypes that differ, sizes that do not fit, or another ``reduce``.
+        IndexError: ``index`` is no vector, or out of range.
+        RuntimeError: dtypes that differ, sizes that do not fit, or another ``reduce``.
     """
     operands = _row_operands(input, dim, index, source, reduce)
-    return run_with_index_errors(rows_reduced, RuntimeError, *operands, reduce, include_self)
+    return run_with_index_errors(rows_reduced, IndexError, *operands, reduce, include_self)
 
 
 def index_reduce_(
@@ -171,7 +183,7 @@ def index_reduce_(
     """Bring rows together in this tensor; see :func:`index_reduce`."""
     check_graph(self, "index_reduce_", (self, source))
     operands = _row_operands(self, dim, index, source, reduce)
-    return run_with_index_errors(rows_reduced.inplace, RuntimeError, *operands, reduce, include_self)
+    return run_with_index_errors(rows_reduced.inplace, IndexError, *operands, reduce, include_self)
 
 
 # What the rules and forward functions share.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,11 @@ def selected_vjp(xp: Any, g: Any, index: Any, input_shape: Any, dim: int) -> Any
 def selected_vmap(input: Any, index: Any, dim: int, batched: Any, size: int) -> Any:
     input = in_front(input, batched[0], size)
     (source,) = vectors(input)
-    out = gathered(source, spread(index, source.shape, dim + 1), dim + 1) if batched[1] else selected(source, index, dim + 1)
+    out = (
+        gathered(source, spread(index, source.shape, dim + 1), dim + 1)
+        if batched[1]
+        else selected(source, index, dim + 1)
+    )
     return out if input.ndim > 1 else reshape(out, (size,))
 
 
@@ -310,7 +315,7 @@ def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 def spread(index: Any, shape: Any, dim: int) -> Any:
     """A batch of index vectors as an index for every element of a batch of a shape."""
-    count = index.numel() // index.shape[0] if index.shape[0] else 0
+    count = math.prod(index.shape[1:])
     wide = reshape(index, (index.shape[0], *[1] * (dim - 1), count, *[1] * (len(shape) - dim - 1)))
     return expand(wide, (*shape[:dim], count, *shape[dim + 1 :]))
 
@@ -318,7 +323,7 @@ def spread(index: Any, shape: Any, dim: int) -> Any:
 def _filled_batch(input: Any, index: Any, value: Any, dim: int, batched: Any, size: int) -> Any:
     """A batch with one value of each element at positions of a dimension."""
     if input.ndim == 1:
-        return reshape(_filled_batch(*vectors(input), index, value, dim, batched, size), input.shape)
+        return reshape(_filled_batch(reshape(input, (size, 1)), index, value, dim, batched, size), input.shape)
     place = BatchedIndex((ALL,) * dim + (Place(0),), [index], [batched], input.shape[1:], size)
     return values_put(input, place.values(value), *place.indices, at=place.at, accumulate=False)
 
@@ -358,8 +363,8 @@ def _row_operands(
     rest = [[n for d, n in enumerate(x.shape) if d != dim] for x in (input, source)]
     if rest[0] != rest[1] or bool(input.ndim) != bool(source.ndim):
         raise RuntimeError(
-            f"{function}(): source tensor shape must match self tensor shape (the same slice shapes), excluding the specified dimension. Got self.shape = "
-            f"{list(input.shape)} source.shape = {list(source.shape)}"
+            f"{function}(): source tensor shape must match self tensor shape (the same slice shapes), excluding the "
+            f"specified dimension. Got self.shape = {list(input.shape)} source.shape = {list(source.shape)}"
         )
     count = source.shape[dim] if source.ndim > dim else 1
     if count != index.numel():

@@ -1,6 +1,7 @@
 """Another shape for a tensor itself: ``t_``, ``transpose_``, ``squeeze_``, ``unsqueeze_``.
 
-``set_`` and ``resize_`` give it other memory. None of these writes any element. PyTorch gives their nodes names of their own, so each is an operation beside the one that it repeats.
+None of these writes any element. PyTorch gives their nodes names of their own, so each is an operation beside the one that it
+repeats. ``set_`` and ``resize_`` give a tensor other memory.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ the tensors below, by a rule:
 
 * elementwise operations need none: their operands are aligned so that the batch stays in front;
 * ``@name.vmap`` in the operation's block otherwise. Its parameter names say what it gets: operands, with the batch in front
-  (one that is not batched is expanded, without copying), parameters, ``size`` (how many elements; a parameter of that name goes before). A rule that names
-  ``batched`` gets a tuple that says which operands are, and the others as they are. It returns results with the batch in
-  front;
+  (one that is not batched is expanded, without copying), parameters, ``size`` (how many elements, unless a parameter is
+  called so). A rule that names ``batched`` gets a tuple that says which operands are, and the others as they are. It returns
+  results with the batch in front;
 * an operation without a rule runs once per element, and a warning names it.
 """
 
@@ -171,7 +171,7 @@ class VmapLevel(Level):
 
     def own(self, made: Tensor) -> Tensor:
         outer = self.below.level
-        return made if outer is None or self.owns(made) else outer.own(made)  # type: ignore[no-any-return]
+        return made if outer is None or self.owns(made) else outer.own(made)
 
     def like(self, x: Tensor, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
         inner = _value(self, x)
@@ -188,6 +188,9 @@ class VmapLevel(Level):
         outer = self.below.level
         made = make(shape) if outer is None else outer.draw(make, shape)
         return self.batch(made) if different else made
+
+    def tells_apart(self, x: Tensor) -> bool:
+        return self.batched(x)
 
     def varies(self, x: Tensor) -> bool:
         return self.batched(x) or super().varies(x)

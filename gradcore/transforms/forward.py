@@ -24,6 +24,7 @@ from gradcore.graph import node_of
 from gradcore.op import RUNTIME, Op, bind, is_tensor, wrap
 from gradcore.ops import broadcasting, shape
 from gradcore.saved import SavedTensor
+from gradcore.transforms.level import widened
 from gradcore.view import alias, replay_tensor, write_here
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def primal_view(x: Tensor) -> Tensor:
 def apply_dual(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], mode: Mode) -> Any:
     """Run an operation at a level of forward mode."""
     dual = mode.dual
+    if mode.inference and mode.level is None:
+        return op.run(operands, params)  # what is made there takes no part in any derivative
     tangents = [tangent_of(x, dual) for x in operands]
     if all(t is None for t in tangents) or not op.differentiable:
         return op.run(operands, params)
@@ -96,6 +99,10 @@ def apply_dual(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], mode:
     # Where nodes rebuild a result from what they saved, the tangent must be found again: it stands at the cell.
     with outside_dual():
         results = jvp(op, operands, tangents, out, params)
+        if mode.level is not None and not op.view:
+            # What is written to a result is written to its tangent.
+            outs = out if op.multiple else (out,)
+            results = tuple(None if t is None else widened(t, o) for o, t in zip(outs, results, strict=True))
     for o, t in zip(out if op.multiple else (out,), results, strict=True):
         if t is not None:
             o._tangent = (dual, t)
@@ -111,18 +118,25 @@ def write_dual(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
     if all(t is None for t in tangents):
         return write_here(op, out, operands, params)
     with outside_dual():
+        # Copies, since what the derivative saves must stay when both are written to.
         before = tuple(RUNTIME["clone"](primal_of(x)) if x is out else x for x in operands)
+        tangents = [
+            RUNTIME["clone"](t) if t is not None and x is out else t for x, t in zip(operands, tangents, strict=True)
+        ]
         result = op.run(tuple(primal_of(x) for x in before), params)
         (tangent,) = jvp(op, before, tangents, result, params)
     write_here(op, out, operands, params)
     with outside_dual():
         if tangent is None:
             tangent = out._zeros(out.shape)
+        if mode.level is not None:
+            tangent = widened(tangent, out)
         have = tangent_of(out, dual)
         if have is None and out._view is not None:
             # The tangent of a view is a view of its base's tangent.
             base = out._view.base
-            base._tangent = (dual, base._zeros(base.shape))
+            zeros = base._zeros(base.shape)
+            base._tangent = (dual, zeros if mode.level is None else widened(widened(zeros, tangent), base))
             have = tangent_of(out, dual)
         if have is None:
             out._tangent = (dual, tangent)
@@ -244,7 +258,7 @@ def _transposed(
     token = enter_mode(outer._replace(grad=True))
     try:
         # A recording of the operation on its own, of which only the rule and what it saves are used.
-        stand_ins = tuple(_variable(x) if t is not None else _constant(x) for x, t in zip(primals, tangents, strict=True))
+        stand_ins = tuple(x if t is None else _variable(x) for x, t in zip(primals, tangents, strict=True))
         own = op.run(stand_ins, params)
         own_outs = tuple(own) if op.multiple else (own,)
         smooth = [nr for nr, o in enumerate(own_outs) if o._req]
@@ -288,10 +302,6 @@ def _variable(x: Any) -> Any:
     elif out._edge is None:
         out._edge = x
     return out
-
-
-def _constant(x: Any) -> Any:
-    return x.detach() if is_tensor(x) and not x._req else x
 
 
 def _zero_if_none(t: Any, out: Tensor) -> Any:

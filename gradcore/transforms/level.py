@@ -25,7 +25,7 @@ from gradcore.view import write_here
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["Level", "LevelDevice", "below", "like", "lowered"]
+__all__ = ["Level", "LevelDevice", "below", "like", "lowered", "widened"]
 
 _NO_OPERANDS = (type(None), bool, int, float, complex)
 
@@ -153,6 +153,10 @@ class Level:
         return wrap(made, self.device_at(made.device))
 
     # What tensors of the level are asked for.
+
+    def tells_apart(self, x: Tensor) -> bool:
+        """Whether only a tensor of this level, and of its batch, can hold what is computed from ``x``."""
+        return True
 
     def varies(self, x: Tensor) -> bool:
         """Whether a tensor differs among the elements of a batch, so that it is no number for Python."""
@@ -315,7 +319,25 @@ class lowered:  # noqa: N801 - used like a function
 def like(x: Tensor, make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
     """A new tensor of a shape beside ``x``; see :meth:`Level.like`."""
     level = x._device.level
-    return make(shape) if level is None else level.like(x, make, shape)  # type: ignore[no-any-return]
+    return make(shape) if level is None else level.like(x, make, shape)
+
+
+def widened(x: Tensor, other: Tensor) -> Tensor:
+    """``x`` on all levels, and differing in all batches, that ``other`` is on: so that what is computed from it fits in there."""
+    if other._device.level is None or _reach(other) <= _reach(x):
+        return x
+    place = x.device
+    zero = like(other, lambda size: wrap(place.xp.zeros(size, dtype=x.dtype), place), ())
+    return STANDARD["add"](x, zero)  # type: ignore[no-any-return]
+
+
+def _reach(x: Tensor) -> set[Level]:
+    found: set[Level] = set()
+    while x._device.level is not None:
+        if x._device.level.tells_apart(x):
+            found.add(x._device.level)
+        x = x._device.level.unwrap(x)
+    return found
 
 
 def below(x: Tensor) -> Tensor:

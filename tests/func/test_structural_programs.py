@@ -209,6 +209,18 @@ def _jvp_of_grad(t, f, x, v, xs):
     return t.func.jvp(t.func.grad(lambda x: _weighed(t, f(x))), (x,), (v,))[1]
 
 
+def _jacfwd(t, f, x, v, xs):
+    return t.func.jacfwd(f)(x)
+
+
+def _vmap_of_hessian(t, f, x, v, xs):
+    return t.func.vmap(t.func.jacrev(t.func.grad(lambda x: _weighed(t, f(x)))))(xs)
+
+
+def _grad_of_vmap_of_jvp(t, f, x, v, xs):
+    return t.func.grad(lambda xs: _weighed(t, t.func.vmap(lambda x: t.func.jvp(f, (x,), (v,))[1])(xs)))(xs)
+
+
 TRANSFORMS = {
     "grad": _grad,
     "jvp": _jvp,
@@ -218,13 +230,21 @@ TRANSFORMS = {
     "vmap of vmap": _vmap_of_vmap,
     "jvp of grad": _jvp_of_grad,
 }
+# Writes meet here with what the levels below have saved, and with tangents of which only some differ among elements.
+TRANSFORMS_OF_WRITES = {
+    "jacfwd": _jacfwd,
+    "vmap of hessian": _vmap_of_hessian,
+    "grad of vmap of jvp": _grad_of_vmap_of_jvp,
+}
+WRITES = {name for name, program in PROGRAMS.items() if "_in_place" in program.__qualname__ or name.startswith("into")}
 
 
 def _run(t, transform, program):
     count = int(np.prod(SHAPE))
     x, v = (t.tensor(_numbers(count, SHAPE, phase)) for phase in (0.5, 2.0))
     xs = t.tensor(_numbers(BATCH * count, (BATCH, *SHAPE), 0.5))
-    out = TRANSFORMS[transform](t, lambda x: PROGRAMS[program](t, x), x, v, xs)
+    run = (TRANSFORMS | TRANSFORMS_OF_WRITES)[transform]
+    out = run(t, lambda x: PROGRAMS[program](t, x), x, v, xs)
     return [o.detach().numpy(force=True) for o in (out if isinstance(out, tuple) else (out,))]
 
 
@@ -234,7 +254,7 @@ WRONG_IN_PYTORCH = {("select_scatter", "grad of vmap")}
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_as_torch_func(torch, program):
-    for transform in TRANSFORMS:
+    for transform in [*TRANSFORMS, *(TRANSFORMS_OF_WRITES if program in WRITES else ())]:
         if (program, transform) in WRONG_IN_PYTORCH:
             continue
         ours = _run(gc, transform, program)

@@ -9,6 +9,7 @@ import pytest
 
 import gradcore as gc
 from gradcore.func import vmap
+from gradcore.op import OPS
 
 RNG = np.random.default_rng(5)
 ARRAYS = {
@@ -84,6 +85,7 @@ PRODUCTS = [
     "vmap(t.mv, in_dims=(None, 0))(m, v)",
     "vmap(t.mv, in_dims=(0, None))(x, k[:, 1])",
     "vmap(t.mm)(x, y)",
+    "vmap(lambda a, z: a.repeat(4)[:, None] @ z.repeat(4)[None])(u, v)",
     "vmap(t.mm, in_dims=(0, None))(x, k)",
     "vmap(t.mm, in_dims=(None, 0))(m, y)",
     "vmap(t.mm, in_dims=(None, 0), out_dims=1)(m, y)",
@@ -576,3 +578,19 @@ def test_no_warning_of_a_loop_for_what_models_use():
         np.testing.assert_allclose(
             got.numpy(force=True), normalized(attention(a, a, a)).numpy(force=True), rtol=1e-9, atol=1e-9
         )
+
+
+def test_an_operation_without_a_rule_runs_in_a_loop_and_says_so(monkeypatch):
+    x = gc.tensor(ARRAYS["x"], requires_grad=True)
+    want = x.cumsum(-1)
+    monkeypatch.setattr(OPS["cumsum_dim"], "vmap", None)
+    with pytest.warns(
+        UserWarning, match=r"not yet implemented the batching rule for cumsum \(cumsum_dim\): it runs 3 times"
+    ):
+        out = vmap(lambda a: a.cumsum(-1))(x)
+    np.testing.assert_array_equal(out.numpy(force=True), want.numpy(force=True))
+    (found,) = gc.autograd.grad(out, x, gc.ones_like(out))
+    (expected,) = gc.autograd.grad(want, x, gc.ones_like(want))
+    np.testing.assert_array_equal(found.numpy(force=True), expected.numpy(force=True))
+    with pytest.raises(RuntimeError, match="cumsum has no batching rule, and cannot run on a batch of size 0"):
+        vmap(lambda a: a.cumsum(-1))(x[:0])

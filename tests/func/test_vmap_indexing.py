@@ -162,9 +162,7 @@ def _vmapped(t, program, flags, arrays, dim):
 def _looped(program, flags, arrays):
     run = PROGRAMS[program][0]
     operands = [gc.tensor(a) for a in arrays]
-    return gc.stack(
-        [run(gc, *[x[n] if f else x for f, x in zip(flags, operands, strict=True)]) for n in range(BATCH)]
-    )
+    return gc.stack([run(gc, *[x[n] if f else x for f, x in zip(flags, operands, strict=True)]) for n in range(BATCH)])
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -5,12 +5,14 @@ Loops over the registry. Programs that use vmap stand in ``test_vmap.py``.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 import gradcore as gc
 from gradcore import nn  # noqa: F401 - imported on demand; its losses are operations, too
-from gradcore.func import vjp, vmap
+from gradcore.func import jvp, vjp, vmap
 from gradcore.op import OPS
 from gradcore.testing.samples import Make
 
@@ -126,6 +128,14 @@ def test_the_batch_may_be_any_dimension(name):
             close(out, gc.stack([case.function(*case.element(i))[k] for i in range(SIZE)], -1), case)
 
 
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in DYNAMIC])
+def test_a_batch_may_be_empty(name):
+    for case in cases(name, several=False):
+        got = vmap(case.function)(*(x[:0] for x in case.batch()))
+        for out, one in zip(got, case.function(*case.element(0)), strict=True):
+            assert (out.shape, out.dtype) == ((0, *one.shape), one.dtype), case
+
+
 def cotangents(outputs, seed=0):
     """Vectors of the outputs that have gradients, and their places."""
     places = [k for k, out in enumerate(outputs) if out.requires_grad]
@@ -168,11 +178,10 @@ def test_gradients_through_vmap(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_vmap_of_gradients(name):
-    for case in cases(name, several=False):
-        inputs = case.batch()
-        smooth = [j for j, x in enumerate(inputs) if x.requires_grad]
-        outputs = case.function(*case.element(0))
-        places, _ = cotangents(outputs)
+    """Gradients of all operands for each element, also of those that all elements share."""
+    for case in itertools.islice(cases(name), 16):
+        smooth = [i for i, x in enumerate(case.samples[0].operands) if isinstance(x, gc.Tensor) and x.requires_grad]
+        places, _ = cotangents(case.function(*case.element(0)))
         if not case.smooth or not smooth or not places:
             continue
         vectors = [cotangents(case.function(*case.element(i)), i)[1] for i in range(SIZE)]
@@ -180,28 +189,59 @@ def test_vmap_of_gradients(name):
             assert name in DYNAMIC
             continue
 
-        def pulled_back(*arguments):
-            given, vs = arguments[: len(inputs)], arguments[len(inputs) :]
-
+        def pulled_back(operands, vs):
             def function(*xs):
-                every = list(given)
+                every = list(operands)
+                for i, x in zip(smooth, xs, strict=True):
+                    every[i] = x
+                out = outputs_of(case.op.apply(tuple(every), case.params))
+                return tuple(out[k] for k in places)
+
+            return vjp(function, *(operands[i] for i in smooth))[1](vs)
+
+        operands = [x.detach() if isinstance(x, gc.Tensor) else x for x in case.samples[0].operands]
+        for i, x in zip(case.places, case.batch(), strict=True):
+            operands[i] = x.detach()
+        stacked = tuple(gc.stack(list(vs)) for vs in zip(*vectors, strict=True))
+        in_dims = tuple(0 if i in case.places else None for i in range(len(operands)))
+        got = run(case, pulled_back, tuple(operands), stacked, in_dims=(in_dims, 0))
+        for e in range(SIZE if got is not None else 0):
+            element = list(case.samples[0].operands)
+            for i, x in zip(case.places, case.element(e), strict=True):
+                element[i] = x
+            out = outputs_of(case.op.apply(tuple(element), case.params))
+            want = gradients([out[k] for k in places], [element[i] for i in smooth], vectors[e])
+            for g, w in zip(got, want, strict=True):
+                close(g[e], w, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in DYNAMIC])
+def test_vmap_of_tangents(name):
+    for case in itertools.islice(cases(name), 8):
+        smooth = [j for j, x in enumerate(case.element(0)) if x.requires_grad]
+        places, _ = cotangents(case.function(*case.element(0)))
+        if not case.smooth or not smooth or not places:
+            continue
+
+        def pushed(inputs, directions):
+            def function(*xs):
+                every = list(inputs)
                 for j, x in zip(smooth, xs, strict=True):
                     every[j] = x
                 out = case.function(*every)
                 return tuple(out[k] for k in places)
 
-            return vjp(function, *(given[j] for j in smooth))[1](vs)
+            return jvp(function, tuple(inputs[j] for j in smooth), tuple(directions))[1]
 
-        stacked = [gc.stack(list(vs)) for vs in zip(*vectors, strict=True)]
-        got = run(case, pulled_back, *(x.detach() for x in inputs), *stacked)
-        if got is None:
-            continue
-        for i in range(SIZE):
-            element = leaves(case.element(i))
-            out = case.function(*element)
-            want = gradients([out[k] for k in places], element, vectors[i])
-            for j, g in zip(smooth, got, strict=True):
-                close(g[i], want[j], case)
+        inputs = [[x.detach() for x in case.element(i)] for i in range(SIZE)]
+        make = Make(seed=SIZE, requires_grad=False)
+        directions = [[make(*xs[j].shape, dtype=xs[j].dtype) for j in smooth] for xs in inputs]
+        stacked = [gc.stack(list(ts)) for ts in zip(*directions, strict=True)]
+        got = run(case, pushed, [x.detach() for x in case.batch()], stacked)
+        want = [pushed(xs, ts) for xs, ts in zip(inputs, directions, strict=True)]
+        for k, out in enumerate(got):
+            close(out, gc.stack([w[k] for w in want]), case)
 
 
 @pytest.mark.slow

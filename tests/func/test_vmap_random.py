@@ -21,7 +21,7 @@ DRAWS = {
     "normal_ of new": lambda t, x: x.new_zeros(50).normal_(),
     "dropout": lambda t, x: t.nn.functional.dropout(x),
     "dropout of what is not batched": lambda t, x: t.nn.functional.dropout(t.ones(50)),
-    "dropout_": lambda t, x: t.dropout_(x.clone(), 0.5, True),
+    "dropout_": lambda t, x: t.nn.functional.dropout(x.clone(), inplace=True),
     "Dropout": lambda t, x: t.nn.Dropout(0.5)(x),
 }
 # With a batched operand PyTorch does not do these with randomness="same".
