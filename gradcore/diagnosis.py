@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from gradcore.operands import Call
     from gradcore.tensor import Tensor
 
-__all__ = ["Watcher", "note_operands", "note_recorded", "note_results"]
+__all__ = [
+    "Watcher",
+    "note_move",
+    "note_operands",
+    "note_recorded",
+    "note_results",
+    "note_saved",
+    "note_write",
+    "renew_prints",
+]
 
 
 class Watcher:
@@ -90,6 +99,7 @@ class Watcher:
     def close(self) -> None:
         """The walk is over."""
         running.set(self.outer)
+        self.reported = None  # its traceback leads here
 
     def _found(self, node: Node, nr: int, grad: Any, g: Any, saved: Any) -> None:
         values = _host(grad, node)

@@ -11,6 +11,7 @@ part), and the one that writes to ``.grad``.
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush, heappushpop
@@ -37,7 +38,7 @@ _numbers = itertools.count().__next__
 class Walk:
     """One run of the engine, as what it calls sees it."""
 
-    def __init__(self, pending: Pending, is_partial: bool = False) -> None:
+    def __init__(self, pending: Pending, is_partial: bool) -> None:
         # The nodes and leaves that are still to come.
         self.pending = pending
         # Whether it computes only what it was asked for: ``autograd.grad``, or ``backward`` with ``inputs``.
@@ -59,19 +60,24 @@ class Walk:
             called += 1
 
 
-# The innermost walk of each thread; as no more than what it has to do, until somebody asks for it, since most often nobody
-# does.
-_walks: dict[int, Walk | Pending] = {}
+# The walks that somebody has asked for, by the call of walk() in which they run.
+_walks: dict[int, Walk] = {}
 
 
 def current_walk() -> Walk | None:
     """The innermost walk that runs in this thread; ``None`` outside of any."""
-    thread = threading.get_ident()
-    found = _walks.get(thread)
-    if found is None or isinstance(found, Walk):
-        return found
-    made = _walks[thread] = Walk(found)
-    return made
+    # Found on the stack of calls: so a walk that nobody asks for, which is nearly every one, costs nothing.
+    call = sys._getframe(1)
+    while call.f_code is not walk.__code__:
+        if call.f_back is None:
+            return None
+        call = call.f_back
+    found = _walks.get(id(call))
+    if found is None:
+        names = call.f_locals
+        is_partial = names["captures"] is not None or names["only"] is not None
+        found = _walks[id(call)] = Walk(names["pending"], is_partial)
+    return found
 
 
 class Capture:
@@ -109,30 +115,23 @@ def walk(
     """
     token = enter_mode(current_mode()) if keep_mode else enter_grad(create_graph)
     create_graph = create_graph or tensors
-    thread = threading.get_ident()
-    outer = _walks.get(thread)
     try:
         wanted: dict[Any, list[Capture]] | None = None
         if only is not None:
             pending = _count_towards(roots, dict.fromkeys(map(_key, only)))
-            _walks[thread] = Walk(pending, is_partial=True)
         elif captures is None:
-            _walks[thread] = pending = _count(roots)
+            pending = _count(roots)
         else:
             wanted = {}
             for c in captures:
                 wanted.setdefault(_key(c.edge), []).append(c)
             pending = _count_towards(roots, wanted, hooks=True)
-            _walks[thread] = Walk(pending, is_partial=True)
         _run(roots, pending, wanted, keep_graph, create_graph)
-        this = _walks[thread]
-        if isinstance(this, Walk):
+        if _walks and (this := current_walk()) is not None:
             this.call_back()
     finally:
-        if outer is None:
-            _walks.pop(thread, None)
-        else:
-            _walks[thread] = outer
+        if _walks:
+            _walks.pop(id(sys._getframe()), None)
         leave_mode(token)
 
 

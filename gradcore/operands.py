@@ -137,6 +137,9 @@ def _common_device(name: str, tensors: Sequence[Any]) -> device:
         return first
     places = dict.fromkeys(t._device for t in tensors if t._device.type != "cpu" or t.ndim)
     if len(places) > 1:
+        for t in tensors:
+            if t._device.level is not None:
+                RUNTIME["raise_escaped"](t)  # on one level, tensors of one place have one device
         found = " and ".join(str(p) for p in places)
         raise DeviceError(
             f"Expected all tensors to be on the same device, but {name} got at least two devices, {found}. Move one "

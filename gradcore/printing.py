@@ -282,19 +282,19 @@ def _layout(excerpt: _Excerpt, indent: int, options: _Options) -> str:
         lines = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
         return "[" + (",\n" + " " * (column + 1)).join(lines) + "]"
 
-    def block(depth: int, start: int) -> str:
-        """All that lies along the dimensions from ``depth`` on, beginning with ``cells[start]``."""
-        if depth == len(outer):
-            return row(start)
-        step = math.prod(values.shape[depth + 1 :])
-        texts = [block(depth + 1, start + i * step) for i in range(outer[depth])]
-        if elided[depth]:
-            texts.insert(options.edgeitems, "...")
+    # From the inside out, without recursion: a function that refers to itself would be a cycle.
+    texts = [row(i * length) for i in range(math.prod(outer))]
+    for depth in reversed(range(len(outer))):
         # Rows follow each other line by line; each further dimension adds a blank line.
         separator = "," + "\n" * (len(outer) - depth) + " " * (indent + depth + 1)
-        return "[" + separator.join(texts) + "]"
-
-    return block(0, 0)
+        blocks = []
+        for first in range(math.prod(outer[:depth])):
+            inner = texts[first * outer[depth] : (first + 1) * outer[depth]]
+            if elided[depth]:
+                inner.insert(options.edgeitems, "...")
+            blocks.append("[" + separator.join(inner) + "]")
+        texts = blocks
+    return texts[0]
 
 
 def _with_suffixes(text: str, suffixes: Sequence[str], indent: int, options: _Options) -> str:

@@ -205,6 +205,10 @@ class SavedTensor:
         if self._nr == (edge.nr if edge.__class__ is Slot else -1):
             self._tangent = out._tangent
 
+    def forget_tangent(self) -> None:
+        """The level of forward mode has been left."""
+        self._tangent = None
+
     def result_was_written(self) -> None:
         """Count the write that the operation itself made, where its result was written into its operand."""
         self._version += 1

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcore import diagnosis, dtypes
 from gradcore.engine import project
-from gradcore.grad_mode import current_mode, enter_grad, leave_mode
+from gradcore.grad_mode import Mode, current_mode, enter_grad, leave_mode
 from gradcore.graph import (
     NO_VERSIONS,
     Cut,
@@ -274,21 +274,29 @@ def write_result(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[A
 
 def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any, ...]) -> Tensor:
     """:func:`write_result` on tensors of the level at which we are."""
-    check_inplace(out, op.public_name + "_", operands)
-    looking = current_mode().anomaly is not None
+    mode = current_mode()
+    what = op.public_name + "_"
+    _check_memory(out, what, mode)
+    recorded = mode.grad and (requires_grad(out) or any([_requires_grad(x) for x in operands[1:]]))
+    if recorded:
+        _check_history(out, what, mode)
+    looking = mode.anomaly is not None
     if looking:
         diagnosis.note_operands(operands, out)
-    recorded = current_mode().grad and any(_requires_grad(x) for x in operands)
     # The operands as they are now: the write gives ``out`` a new history, and saved values keep the old version. Where
     # ``out`` comes again, it is another alias, of what the write changes: if a rule needs it, backward finds that out.
-    before = alias(out) if recorded else out
-    others = [alias(out) if recorded and x is out else x for x in operands[1:]]
-    call = op.prepare((before, *others) if recorded else operands)
+    before = out
+    if recorded:
+        before = alias(out)
+        call = op.prepare((before, *[alias(out) if x is out else x for x in operands[1:]]))
+    else:
+        call = op.prepare(operands)
     if call.device is not out._device:
         raise RuntimeError(
             f"{op.public_name}_: the result is on {call.device}, but the tensor written to is on {out._device}; move it first"
         )
-    _check_overlap(op, out, operands[1:])
+    if op.shares != "any":
+        _check_overlap(op, out, operands)
     raw = None
     call.xp = out._device.xp
     if op.into is None:
@@ -297,12 +305,12 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
             kept = call.xp.copy_like(out._data, out._data)
             call.raws = tuple([kept if x is out._data else x for x in call.raws])
         raw = op.compute(call, params)
-        check_fits(out, raw, op.public_name + "_")
+        check_fits(out, raw, what)
     if recorded and op.differentiable:
         # Recorded before the write, so that whatever shares this memory is saved at the version that it had.
         stand_in = out._like(out._data)
         stand_in._cell = before._cell
-        hooks = hooks_for(current_mode(), out._device)
+        hooks = hooks_for(mode, out._device)
         if hooks is not None and op.operands[0] in op.plan_of(call).layout.saved:  # type: ignore[union-attr]  # an operand requires grad
             # Hooks get the copy that is made below otherwise.
             before._data, before._cell = call.xp.copy_like(out._data, out._data), [before._version]
@@ -322,7 +330,9 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
             node._plan.pack_results(node, out, hooks)
     else:
         _write(op, call, params, out, raw)
-        forget(out, op.node_class if len(operands) < 2 or not is_tensor(operands[1]) else op.node_class_of_two, operands)
+        if recorded:
+            of_two = len(operands) > 1 and is_tensor(operands[1])
+            forget(out, op.node_class_of_two if of_two else op.node_class, operands)
     if looking:
         diagnosis.note_write(op, out, operands)
     return out
@@ -362,12 +372,18 @@ def alias(tensor: Tensor) -> Tensor:
 
 def check_inplace(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None:
     """Raise if ``tensor`` must not be written to, by an operation on ``operands``."""
+    mode = current_mode()
+    _check_memory(tensor, what, mode)
+    if mode.grad and (requires_grad(tensor) or any(_requires_grad(x) for x in operands)):
+        _check_history(tensor, what, mode)
+
+
+def _check_memory(tensor: Tensor, what: str, mode: Mode) -> None:
     if tensor._device.xp.self_overlaps(tensor._data):
         raise RuntimeError(
             f"unsupported operation: {what} writes to a tensor in which more than one element refers to a single memory "
             "location (an expanded tensor). Please clone() the tensor before the operation"
         )
-    mode = current_mode()
     if tensor._cell is NO_VERSIONS and not mode.inference:
         raise RuntimeError(
             f"Inplace update to inference tensor outside InferenceMode is not allowed ({what}). You can make a clone to get "
@@ -375,7 +391,6 @@ def check_inplace(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> No
         )
     if mode.saved_hooks:
         announce_write(tensor)
-    check_graph(tensor, what, operands)
 
 
 def check_graph(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None:
@@ -384,10 +399,14 @@ def check_graph(tensor: Tensor, what: str, operands: Sequence[Any] = ()) -> None
     A part of :func:`check_inplace`, for functions that look at their other arguments first.
     """
     mode = current_mode()
+    if mode.grad and (requires_grad(tensor) or any(_requires_grad(x) for x in operands)):
+        _check_history(tensor, what, mode)
+
+
+def _check_history(tensor: Tensor, what: str, mode: Mode) -> None:
+    """Raise if a write to ``tensor`` that is to be recorded cannot be."""
     if mode.level is not tensor._device.level:
         return  # the level of the tensor looks at it, when the write gets there
-    if not (mode.grad and (requires_grad(tensor) or any(_requires_grad(x) for x in operands))):
-        return
     view = tensor._view
     if view is not None:
         if view.made_in_no_grad:
@@ -436,11 +455,11 @@ def _check_overlap(op: Op, out: Tensor, operands: Sequence[Any]) -> None:
     An operand may be ``out`` itself, element by element, unless elements are written out of turn (at indices). Of two that
     overlap in part, only those that lie in memory without gaps are found, as in PyTorch.
     """
-    if op.shares == "any":
-        return
     xp = out._device.xp
-    for x in operands:
-        if not is_tensor(x) or x._device is not out._device or not xp.may_overlap(out._data, x._data):
+    for x in operands[1:]:
+        if (x is out and op.shares == "whole") or not is_tensor(x) or x._device is not out._device:
+            continue
+        if not xp.may_overlap(out._data, x._data):
             continue
         if not (is_dense(xp, out._data) and is_dense(xp, x._data)):
             continue

@@ -39,8 +39,15 @@ __all__ = [
     "Watch",
     "WatchedCell",
     "call_stack",
+    "note_left",
+    "note_made",
     "note_node",
+    "note_switched_off",
+    "origin_of",
+    "record_of",
+    "watch_cell",
     "watched",
+    "writes_since",
 ]
 
 LIMIT = 20_000

@@ -64,7 +64,8 @@ class FunctionPlan:
             for i, output in enumerate(self.outputs):
                 if grads[i] is None and output is not None and (output.smooth or node._materialize_non_diff_grads):
                     grads[i] = _zeros(output, below)
-        result = type(node).apply(node, *grads)
+        ctx: Any = LoweredCtx(node, node._xp.device.level) if below else node
+        result = type(node).apply(ctx, *grads)
         del grads
         return self._checked(node, result if isinstance(result, tuple) else (result,), below)
 
@@ -346,6 +347,19 @@ class Outputs:
             diagnosis.note_saved(self.ctx, self.to_save, "saved_tensors")
 
 
+class LoweredCtx:
+    """The ``ctx`` of a ``backward`` that runs on the level below: there, tensors set as its attributes are of that level."""
+
+    def __init__(self, node: BackwardCFunction, level: Any) -> None:
+        vars(self).update(_node=node, _level=level)
+
+    def __getattr__(self, name: str) -> Any:
+        return _all_lowered(getattr(vars(self)["_node"], name), self._level)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._node, name, value)
+
+
 class _Written:
     """Runs a Function that wrote to a view, as a part of ``CopySlices``, which wants the written argument to come first."""
 
@@ -494,6 +508,17 @@ def _fit(name: str, index: int, g: Any, edge: Any, below: bool) -> Any:
 def lowered(x: Any, level: Any) -> Any:
     """A tensor as the level below sees it."""
     return level.unwrap(x) if level.owns(x) else x
+
+
+def _all_lowered(value: Any, level: Any) -> Any:
+    """The same for tensors in lists, tuples and dicts."""
+    if is_tensor(value):
+        return lowered(value, level)
+    if value.__class__ in (list, tuple):
+        return type(value)(_all_lowered(part, level) for part in value)
+    if value.__class__ is dict:
+        return {key: _all_lowered(part, level) for key, part in value.items()}
+    return value
 
 
 def _tangents(args: Sequence[Any], mode: Mode) -> list[Tensor | None] | None:

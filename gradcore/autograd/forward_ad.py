@@ -68,6 +68,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
             "call exit_dual_level once for each enter_dual_level, or use 'with dual_level():'"
         )
     enter_mode(mode._replace(dual=None))
+    mode.dual.leave()
 
 
 class dual_level:  # noqa: N801 - torch's spelling

@@ -179,12 +179,18 @@ class _Vmapped(Function):
             method = user_backward(cls._of)
             result = method(of_batch, given) if cls._of.boxed_grads_call else method(of_batch, *given)
             found = result if isinstance(result, tuple) else (result,)
+            expected = len(rule.in_dims)
+            given_more = [g for g in found[expected:] if g is not None]
+            if len(found) < expected or given_more:
+                raise RuntimeError(
+                    f"function {cls._of.__name__}Backward returned an incorrect number of gradients (expected {expected}, got "
+                    f"{len(found)}): it must return one for each argument of forward, None where there is none"
+                )
             reduced = [
                 _reduced(level, g, dim, shape) if is_tensor(g) else g
                 for g, dim, shape in zip(found, rule.in_dims, shapes, strict=False)
             ]
-        # What there is too many of, or too few, is told by the node.
-        return None, *reduced, *found[len(reduced) :]
+        return None, *reduced
 
     @classmethod
     def jvp(cls, ctx: Any, *tangents: Any) -> Any:
@@ -218,7 +224,13 @@ class _BatchCtx:
         vars(self).update(_ctx=ctx, _level=level, _rule=rule, _flags=flags)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(vars(self)["_ctx"], name)
+        value = getattr(vars(self)["_ctx"], name)
+        if is_tensor(value) and isinstance(value._device.level, VmapLevel) and value._device.level is not self._level:
+            raise RuntimeError(
+                f"ctx.{name} is a tensor of a batch, which lasts only as long as setup_context runs under vmap: save it with "
+                "ctx.save_for_backward (or ctx.save_for_forward, for jvp)"
+            )
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._ctx, name, value)

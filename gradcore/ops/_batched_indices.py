@@ -114,7 +114,7 @@ class BatchedIndex:
 
     def result(self, found: Tensor) -> Tensor:
         """What indexing gives, with the batch in front and the rest as in an element."""
-        return found if self.order == tuple(range(len(self.order))) else found.permute(self.order)
+        return found if self.order == tuple(range(len(self.order))) else found.permute(self.order).contiguous()
 
     def values(self, values: Tensor) -> Tensor:
         """A batch of values that broadcast to what indexing gives, as they are written there."""

@@ -121,7 +121,8 @@ class VmapLevel(Level):
         return out
 
     def compute(self, op: Op, call: Any, params: tuple[Any, ...]) -> NoReturn:
-        raise RuntimeError(f"vmap: {op.public_name} is not possible here")
+        # Operations of a batch run by rules; one gets here only where its transform does not run.
+        raise_escaped(next(x for x in call.operands if self.owns(x)))
 
     def _run(
         self, op: Op, lifted: Sequence[Any], values: Sequence[Any], flags: tuple[bool, ...], params: tuple[Any, ...]

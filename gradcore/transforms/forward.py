@@ -14,6 +14,7 @@ differentiated, and it gets the rule from the operation's block, in this order:
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,19 @@ __all__ = ["DualLevel", "apply_dual", "make_dual", "tangent_of", "write_dual"]
 class DualLevel:
     """A level of forward mode; a tangent belongs to one of them, and is gone when that is left."""
 
-    __slots__ = ("running",)
+    __slots__ = ("_holders",)
 
     def __init__(self) -> None:
-        self.running = True
+        self._holders: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def note(self, holder: Any) -> None:
+        """Remember that an object, which is no tensor, keeps a tangent of this level."""
+        self._holders[id(holder)] = holder
+
+    def leave(self) -> None:
+        """The level is left. A tangent's history may lead to the node that keeps it: that cycle ends here."""
+        for holder in list(self._holders.values()):
+            holder.forget_tangent()
 
 
 def make_dual(x: Tensor, tangent: Tensor, dual: DualLevel) -> Tensor:
@@ -103,6 +113,9 @@ def apply_dual(op: Op, operands: tuple[Any, ...], params: tuple[Any, ...], mode:
             # What is written to a result is written to its tangent.
             outs = out if op.multiple else (out,)
             results = tuple(None if t is None else widened(t, o) for o, t in zip(outs, results, strict=True))
+        if not op.view:
+            outs = out if op.multiple else (out,)
+            results = tuple(None if t is None else _laid_out(t, o) for o, t in zip(outs, results, strict=True))
     for o, t in zip(out if op.multiple else (out,), results, strict=True):
         if t is not None:
             o._tangent = (dual, t)
@@ -135,11 +148,11 @@ def write_dual(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
         if have is None and out._view is not None:
             # The tangent of a view is a view of its base's tangent.
             base = out._view.base
-            zeros = base._zeros(base.shape)
+            zeros = _laid_out(base._zeros(base.shape), base)
             base._tangent = (dual, zeros if mode.level is None else widened(widened(zeros, tangent), base))
             have = tangent_of(out, dual)
         if have is None:
-            out._tangent = (dual, tangent)
+            out._tangent = (dual, _laid_out(tangent, out))
         else:
             have.copy_(tangent)
     return out
@@ -315,6 +328,16 @@ def _like(t: Tensor, out: Tensor) -> Tensor:
     return t if t.dtype == out.dtype else RUNTIME["cast_tensor"](t, out.dtype)
 
 
+def _laid_out(t: Tensor, out: Tensor) -> Tensor:
+    """A tangent that lies in memory as its result does: the views that are possible of that are possible of it, too."""
+    steps = out.stride()
+    if all(n < 2 or a == b for n, a, b in zip(out._data.shape, t.stride(), steps, strict=True)):
+        return t
+    order = sorted(range(len(steps)), key=lambda d: -steps[d])
+    there = sorted(range(len(order)), key=order.__getitem__)
+    return shape.clone_contiguous(t.permute(order)).permute(there)  # type: ignore[no-any-return]
+
+
 def _is_complex(x: Any) -> bool:
     return is_tensor(x) and x.dtype.kind == "c"
 
@@ -337,17 +360,23 @@ def _keep_at_cell(out: Tensor) -> None:
     if old is not None and node._saved is not None:
         cell = _DualCell(old)
         cell.tangent = out._tangent
+        out._tangent[0].note(cell)
         out._cell = cell
         node._saved = tuple(cell if value is old else value for value in node._saved)
         for value in node._saved:
             if value.__class__ is SavedTensor:
                 value.keep_tangent(out)
+                out._tangent[0].note(value)
 
 
 class _DualCell(list[int]):
     """The version of a tensor that has a tangent, with which it can be rebuilt."""
 
     tangent: Any = None
+
+    def forget_tangent(self) -> None:
+        """The level of forward mode has been left."""
+        self.tangent = None
 
 
 bind(apply_dual=apply_dual, tangent_of=tangent_of, write_dual=write_dual)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gradcore.device import device, device_of
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.namespace import CREATION, TensorNamespace, constant, on_tensors
-from gradcore.op import RUNTIME, STANDARD, Op, is_tensor, wrap
+from gradcore.op import RUNTIME, STANDARD, Op, bind, is_tensor, wrap
 from gradcore.operands import Call
 from gradcore.view import write_here
 
@@ -41,7 +41,9 @@ class Level:
     def __init__(self, **changes: Any) -> None:
         outer = current_mode()
         self.below: Mode = outer
-        self.mode = outer._replace(level=self, **{"dual": None, **changes})
+        self.mode: Mode | None = None
+        """The mode in which the function runs; it refers to the level, so it is there only as long as that runs."""
+        self._changes = {"dual": None, **changes}
         self.number: int = 1 if outer.level is None else outer.level.number + 1
         self._devices: dict[device, LevelDevice] = {}
         self._running = False
@@ -49,13 +51,18 @@ class Level:
     @contextmanager
     def running(self) -> Iterator[Level]:
         """Make this the innermost level of the block."""
+        self.mode = self.below._replace(level=self, **self._changes)
         token = enter_mode(self.mode)
         self._running = True
         try:
             yield self
         finally:
             self._running = False
-            self._devices.clear()  # they refer to the level: no cycle may be left
+            # No cycle may be left: these refer to the level.
+            self._devices.clear()
+            self.mode = None
+            if self._changes["dual"] is not None:
+                self._changes["dual"].leave()
             leave_mode(token)
 
     # Tensors in and out.
@@ -124,9 +131,17 @@ class Level:
     def compute(self, op: Op, call: Call, params: tuple[Any, ...]) -> Any:
         """The result of an operation on this level's data: the same operation on the tensors below."""
         call.xp = call.device.xp
-        with lowered(self, current_mode()):
+        mode = current_mode()
+        if mode.level is not self:
+            raise_escaped(next(x for x in call.operands if is_tensor(x)))
+        with lowered(self, mode):
             out = op.apply(call.raws, params)
         return tuple(out) if op.multiple else out
+
+    def write_data(self, op: Op, call: Call, params: tuple[Any, ...]) -> None:
+        """Write the result of an operation into this level's data: the in-place twin on the tensors below."""
+        with lowered(self, current_mode()):
+            RUNTIME["write_result"](op, call.raws[0], call.raws, params)
 
     def namespace(self, where: LevelDevice) -> LevelNamespace:
         """The "array library" of this level's tensors."""
@@ -361,3 +376,5 @@ def raise_escaped(x: Any) -> NoReturn:
         "or inside another one. Return it from the function that is transformed instead of storing it outside"
     )
 
+
+bind(raise_escaped=raise_escaped)

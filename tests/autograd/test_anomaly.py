@@ -197,6 +197,28 @@ def nan_in_one_output_of_several(t, made):
     y.sum().backward()
 
 
+def nan_in_func_grad(t, made):
+    with made:
+        f = t.func.grad(lambda x: (x.sqrt() * 0).sum())
+    f(t.zeros(2))
+
+
+def nan_in_a_batched_gradient(t, made):
+    with made:
+        f = t.func.vmap(t.func.grad(lambda x: (x.sqrt() * 0).sum()))
+    f(t.zeros(2, 2))
+
+
+@pytest.mark.parametrize("program", [nan_in_func_grad, nan_in_a_batched_gradient])
+def test_nan_inside_a_transform_raises(t, program):
+    error = failing(lambda: program(t, warnings.catch_warnings()), t.autograd.set_detect_anomaly(True))
+    assert type(error) is RuntimeError
+    assert "Function 'SqrtBackward0' returned nan values in its 0th output." in str(error)
+    if t is gc:
+        assert points_to(str(error), line_of(program, "x.sqrt()"))
+        assert "4 of 4 values are nan" in str(error) or "2 of 2 values are nan" in str(error)
+
+
 NANS = [
     (nan_from_sqrt, "SqrtBackward0", "x.sqrt()"),
     (nan_from_function, "WrongBackward", "y = Wrong.apply(x)"),
@@ -531,6 +553,18 @@ def test_the_error_about_a_freed_graph_tells_which_backward_freed_it(t):
         made, first = line_of(twice, "y = (x * x)"), line_of(twice, "y = (x * x)") + 1
         assert f"MulBackward0 was made at line {made} of {__file__}" in str(error)
         assert f"freed by the backward at line {first} of {__file__}" in str(error)
+
+
+def test_the_error_about_a_detached_tensor_tells_who_saved_it():
+    with gc.autograd.set_detect_anomaly(True):
+        x = gc.ones(3, requires_grad=True)
+        y = x * 2
+        z = y * y
+        y.detach_()
+        with pytest.raises(RuntimeError, match="was detached in-place") as caught:
+            gc.autograd.grad(z.sum(), x, create_graph=True)
+    here = test_the_error_about_a_detached_tensor_tells_who_saved_it
+    assert f"It was saved at line {line_of(here, 'z = y * y')} of {__file__}" in str(caught.value)
 
 
 def test_reading_what_was_freed_tells_it_too():

@@ -1565,6 +1565,139 @@ show(out, r, grad(r.sum(), w))
 """,
         ["[1.0, 1.0]; [3.0, 5.0] TimesBackward; ([1.0, 1.0])"],
     ),
+    "arguments inside transforms": (
+        """
+class F(Function):
+    generate_vmap_rule = True
+    @staticmethod
+    def forward(x, k=2):
+        return x * k
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.k = inputs[1]
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.k, None
+show(t.func.vmap(lambda x: F.apply(x, k=3))(c), t.func.grad(lambda x: F.apply(k=5, x=x).sum())(c))
+class G(Function):
+    @staticmethod
+    def forward(pair, k):
+        return pair[0] * pair[1] * k
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+    @staticmethod
+    def backward(ctx, g):
+        return None, g
+    @staticmethod
+    def vmap(info, in_dims, pair, k):
+        show(in_dims)
+        return pair[0] * pair[1] * k, 0
+show(t.func.vmap(lambda x: G.apply([x, x], 2.))(c), t.func.grad(lambda k: G.apply([k, k], k).sum())(c))
+""",
+        ["[3.0, 6.0]; [5.0, 5.0]", "((0, 0), None)", "[2.0, 8.0]; [1.0, 1.0]"],
+    ),
+    "attributes of ctx inside transforms": (
+        """
+def setup_context(ctx, inputs, output):
+    ctx.x, ctx.pair = inputs[0], [inputs[0], output]
+F = separate(lambda x: x * 2, setup_context, lambda ctx, g: g * ctx.x * ctx.pair[0] + ctx.pair[1] * 0)
+f = lambda x: F.apply(x).sum()
+show(t.func.grad(f)(c), t.func.grad(lambda x: t.func.grad(f)(x).sum())(c))
+""",
+        ["[1.0, 4.0]; [2.0, 4.0]"],
+    ),
+    "views inside transforms": (
+        """
+F = separate(
+    lambda x: x.view(2, 1), lambda ctx, i, o: None, lambda ctx, g: g.view(2) * 3, jvp=staticmethod(lambda ctx, a: a.view(2, 1))
+)
+show(t.func.grad(lambda x: F.apply(x * 1).sum())(c), t.func.jvp(F.apply, (c,), (c,)))
+same = separate(lambda x: x, backward=lambda ctx, g: g * 3)
+show(t.func.grad(lambda x: same.apply(x).sum())(c))
+""",
+        ["[3.0, 3.0]; ([[1.0], [2.0]], [[1.0], [2.0]])", "[3.0, 3.0]"],
+    ),
+    "batches of batches": (
+        """
+def setup_context(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+def backward(ctx, g):
+    x, y = ctx.saved_tensors
+    return g * y, g * x
+F = separate(lambda x, y: x * y, setup_context, backward, generate_vmap_rule=True)
+rows, more = t.tensor([[1., 2.], [3., 4.]]), t.tensor([[5., 6.], [7., 8.], [9., 1.]])
+show(t.func.vmap(t.func.vmap(F.apply, (None, 0)), (0, None))(rows, more))
+show(t.func.vmap(t.func.grad(lambda a, b: t.func.vmap(F.apply, (None, 0))(a, b).sum()), (0, None))(rows, more))
+show(t.func.jacrev(t.func.jacrev(lambda a: (F.apply(a, a) * a).sum()))(c))
+show(t.func.vmap(t.func.jacrev(lambda a: F.apply(a, a)))(rows))
+""",
+        [
+            "[[[5.0, 12.0], [7.0, 16.0], [9.0, 2.0]], [[15.0, 24.0], [21.0, 32.0], [27.0, 4.0]]]",
+            "[[21.0, 15.0], [21.0, 15.0]]",
+            "[[6.0, 0.0], [0.0, 12.0]]",
+            "[[[2.0, 0.0], [0.0, 4.0]], [[6.0, 0.0], [0.0, 8.0]]]",
+        ],
+    ),
+    "forward mode on batches": (
+        """
+F = separate(
+    lambda x, y: (x.sum(), y * 2),
+    lambda ctx, inputs, output: ctx.save_for_forward(*inputs),
+    generate_vmap_rule=True,
+    jvp=staticmethod(lambda ctx, a, b: (show(tuple(a.shape), tuple(ctx.saved_tensors[0].shape)), a.sum(), b * 2)[1:]),
+)
+rows = t.tensor([[1., 2.], [3., 4.]])
+show(t.func.jvp(lambda rows: t.func.vmap(F.apply, (0, None))(rows, c)[0], (rows,), (rows,)))
+""",
+        ["(2); (2)", "([3.0, 7.0], [3.0, 7.0])"],
+    ),
+    "outputs without a gradient on batches": (
+        """
+def setup_context(ctx, inputs, output):
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(inputs[0], output[1])
+def backward(ctx, g, h):
+    x, i = ctx.saved_tensors
+    show(tuple(i.shape), h.dtype == t.int64)
+    return g * x
+F = separate(lambda x: (x * x, (x * 2).long()), setup_context, backward, generate_vmap_rule=True)
+rows = t.tensor([[1., 2.], [3., 4.]], requires_grad=True)
+a, b = t.func.vmap(F.apply)(rows)
+show(a, b)
+a.sum().backward()
+show(rows.grad)
+""",
+        ["[[1.0, 4.0], [9.0, 16.0]] VmappedFBackward; [[2, 4], [6, 8]] int64", "(2); True", "[[1.0, 2.0], [3.0, 4.0]]"],
+    ),
+    "modes around transforms": (
+        """
+F = separate(lambda x: x * 2, backward=lambda ctx, g: g * 2)
+f = lambda x: (F.apply(x) ** 2).sum()
+with t.no_grad():
+    show(t.func.grad(f)(x))
+g = t.func.grad(f)(x)
+show(g.requires_grad, grad(g.sum(), x))
+once = separate(lambda x: x * 2, backward=once_differentiable(lambda ctx, g: g * 2))
+show(t.func.grad(lambda x: once.apply(x).sum())(c))
+""",
+        ["[8.0, 16.0]", "True; ([8.0, 8.0])", "[2.0, 2.0]"],
+    ),
+    "a batch of gradients for one backward": (
+        """
+F = make(lambda ctx, x, y: (ctx.save_for_backward(x, y), x * y, x + y)[1:], None)
+F.backward = staticmethod(lambda ctx, g, h: (g * ctx.saved_tensors[1] + h, g * ctx.saved_tensors[0] + h))
+a, b = F.apply(x, w)
+show(grad(a, (x, w), t.eye(2), is_grads_batched=True))
+show(t.autograd.functional.jacobian(lambda x: F.apply(x, x)[0], x.detach(), vectorize=True))
+show(t.autograd.functional.hessian(lambda x: F.apply(x, x)[0].sum(), x.detach()))
+""",
+        [
+            "([[3.0, 0.0], [0.0, 5.0]], [[1.0, 0.0], [0.0, 2.0]])",
+            "[[2.0, 0.0], [0.0, 4.0]]",
+            "[[2.0, 0.0], [0.0, 2.0]]",
+        ],
+    ),
 }
 
 
@@ -1934,3 +2067,120 @@ def test_a_node_is_called():
     assert node(gc.ones(2), None, None).tolist() == [2, 2]
     assert node(None, None, gc.ones(2)).tolist() == [3, 3]
     assert node(None, None, None).tolist() == [0, 0]
+
+
+def test_a_rule_gets_the_batch_in_front():
+    """PyTorch hands the dimension through that vmap was told."""
+
+    class Rows(gc.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * 2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def vmap(info, in_dims, x):
+            assert (in_dims, tuple(x.shape)) == ((0,), (3, 2))
+            return (x * 2).t(), 1
+
+    x = gc.ones(2, 3)
+    assert gc.func.vmap(Rows.apply, 1)(x).tolist() == [[2, 2]] * 3
+
+
+def test_a_tensor_of_a_batch_that_is_set_on_ctx():
+    class Kept(gc.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x * 2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.x = inputs[0]
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.x
+
+    x = gc.ones(2, requires_grad=True)
+    y = gc.func.vmap(Kept.apply)(x)
+    with pytest.raises(RuntimeError, match=r"ctx.x is a tensor of a batch.*ctx.save_for_backward"):
+        y.sum().backward()
+
+
+def test_a_wrong_number_of_gradients_on_a_batch():
+    class Wrong(gc.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x, y):
+            return x * 2
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    x = gc.ones(2, requires_grad=True)
+    with pytest.raises(
+        RuntimeError, match=r"WrongBackward returned an incorrect number of gradients \(expected 2, got 1\)"
+    ):
+        gc.func.vmap(Wrong.apply)(x, x).sum().backward()
+
+
+def test_second_derivative_in_forward_mode():
+    """PyTorch gives zeros, since saved tensors have no tangents there."""
+
+    class Cube(gc.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x**3
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, t):
+            (x,) = ctx.saved_tensors
+            return 3 * t * x**2
+
+    x = gc.tensor([1.0, 2.0])
+    assert gc.func.jacfwd(gc.func.jacfwd(lambda x: Cube.apply(x).sum()))(x).tolist() == [[6, 0], [0, 12]]
+
+
+def test_checkpoint(t):
+    from importlib import import_module
+
+    checkpoint = import_module(f"{t.__name__}.utils.checkpoint").checkpoint
+    names = {"t": t}
+    exec(PREAMBLE, names)
+    x = names["x"]
+    F = names["make"](names["saving"], names["reading"])
+    y = checkpoint(lambda x: F.apply(x) * 3, x, use_reentrant=False)
+    y.sum().backward()
+    assert x.grad.tolist() == [6, 12]
+
+
+def test_inference_mode(t):
+    names = {"t": t}
+    exec(PREAMBLE, names)
+    x = names["x"]
+    F = names["make"](names["saving"], names["reading"])
+    with t.inference_mode():
+        y = F.apply(x)
+        constant = t.ones(2)
+    assert y.is_inference()
+    assert not y.requires_grad
+    product = names["make"](lambda ctx, x, y: (ctx.save_for_backward(y), x * y)[1], lambda ctx, g: (g, None))
+    with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
+        product.apply(x, constant)

@@ -239,6 +239,10 @@ def test_a_tensor_that_escapes_is_refused(transform):
         kept[0] * 2
     with pytest.raises(RuntimeError, match="after the transform has ended"):
         gc.func.grad(lambda y: (kept[0] * y).sum())(gc.ones(2))
+    with gc.no_grad(), pytest.raises(RuntimeError, match="after the transform has ended"):
+        kept[0] * 2
+    with gc.no_grad(), pytest.raises(RuntimeError, match="after the transform has ended"):
+        kept[0] * gc.ones(2)
 
 
 def test_an_error_inside_leaves_no_level(t):
