@@ -122,7 +122,7 @@ def _plain_case(op: Op, params: str) -> list[str]:
             f"        if isinstance({other}, Tensor):",
             f"            a1 = {other}._data",
             f"            plain = {same}",
-            f"            if {other}._view is not None: sync({other})",
+            *([f"            if {other}._view is not None: sync({other})"] if op.differentiable else []),
             f"            recorders, bits, saved = TENSORS, 2 if {other}._req else 0, {other}",
             "        else:",
             f"            plain = ({other}.__class__ is float or {other}.__class__ is int) and {is_floating}",
@@ -138,7 +138,9 @@ def _plain_case(op: Op, params: str) -> list[str]:
         if op.promote is not None:
             tests += [f"a{part[0]}.dtype is a{i}.dtype" for i in part[1:]]
     lines.append(f"        if {' and '.join(tests) or 'True'}:")
-    body = [f"if {o}._view is not None: sync({o})" for o in ([first] if beside_number else op.operands)]
+    # Only who records needs the history.
+    synced = [] if not op.differentiable else [first] if beside_number else op.operands
+    body = [f"if {o}._view is not None: sync({o})" for o in synced]
     arrays = ", ".join(f"a{i}" for i in range(len(op.operands)))
     call = f"raw = forward(xp, {arrays}{''.join(f', {p}={p}' for p in op.params)})"
     if op.scoped:

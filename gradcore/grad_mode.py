@@ -153,11 +153,12 @@ class set_grad_enabled(_ModeManager):  # noqa: N801 - torch's spelling
     """
 
     def __init__(self, mode: bool) -> None:
+        _check_bool("set_grad_enabled", mode)
         self.mode = mode
-        self._tokens = [enter_mode(_with_grad(_mode.get(), bool(mode)))]
+        self._tokens = [enter_mode(_with_grad(_mode.get(), mode))]
 
     def _mode(self, outer: Mode) -> Mode:
-        return _with_grad(outer, bool(self.mode))
+        return _with_grad(outer, self.mode)
 
     def _clone(self) -> set_grad_enabled:
         clone = object.__new__(set_grad_enabled)
@@ -214,9 +215,10 @@ class _Accepted(_ModeManager):
     _state: ContextVar[bool]
 
     def __init__(self, mode: bool) -> None:
+        _check_bool(type(self).__name__, mode)
         self.prev = self._state.get()
         self.mode = mode
-        self._state.set(bool(mode))
+        self._state.set(mode)
 
     def __enter__(self) -> None:
         """The constructor has switched, for use as a function."""
@@ -258,10 +260,23 @@ class enforce_grad_layout_policy(_Accepted):  # noqa: N801 - torch's spelling
         super().__init__(enable)
 
 
+class _force_original_view_tracking(_Accepted):  # noqa: N801 - torch's spelling
+    """Accepted for programs written for PyTorch: the history of a view is always made anew by repeating its steps."""
+
+    _state = ContextVar("gradcore_view_tracking", default=False)
+
+
+def _check_bool(function: str, mode: object) -> None:
+    if not isinstance(mode, bool):
+        raise TypeError(f"{function}(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
+
+
 def _decorate(manager: Callable[[], _ModeManager], function: F) -> F:
     """``function`` with its body run under a fresh manager; generators hold the mode only while they run."""
     import inspect  # here, since it takes 10 ms to import and few programs decorate
 
+    if not callable(function):
+        raise TypeError(f"a mode decorates functions, but got {type(function).__name__}")
     if inspect.isclass(function):
         import warnings
 

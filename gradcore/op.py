@@ -205,6 +205,9 @@ class Op:
     into: Callable[..., None] | None = None
     """Writes the result into the first operand, where that touches less of it than the forward function computes."""
 
+    check: Callable[[Sequence[Any]], None] | None = None
+    """Looks at operands of several dtypes, tensors and numbers, before these are promoted; it may raise."""
+
     shares: Literal["whole", "none", "any"] = "whole"
     """How an operand of the in-place twin may share memory with what is written to: be the very elements, not at all (where
     elements are written out of turn), or in any way (where the operand is read before)."""

@@ -69,10 +69,12 @@ def prepare(op: Op, operands: tuple[Any, ...]) -> Call:
     where = _common_device(op.public_name, tensors)
     for i, x in enumerate(given):
         if is_tensor(x):
-            if x._view is not None:
+            if x._view is not None and op.differentiable:
                 RUNTIME["sync"](x)
             if x._device is not where:
                 given[i] = RUNTIME["move"](x, where)
+    if op.check is not None:
+        op.check(given)
     compute = compute_dtype(op, given)
     if compute is None:
         return Call(where, tuple(given), tuple(x._data if is_tensor(x) else x for x in given), None)
@@ -101,7 +103,7 @@ def _prepare_plain(op: Op, operands: tuple[Any, ...]) -> Call | None:
         raw = x._data
         if promotes and raws and raw.dtype is not raws[0].dtype:
             return None
-        if x._view is not None:
+        if x._view is not None and op.differentiable:
             RUNTIME["sync"](x)
         raws.append(raw)
     return Call(where, operands, tuple(raws), None)  # type: ignore[arg-type]  # there is one, since there is an operand

@@ -240,7 +240,9 @@ def cut_off(tensor: Tensor, what: str, edges: Sequence[Any]) -> None:
     """Record that a tensor was changed in a way through which no gradient can be computed: backward raises."""
     if current_mode().grad and any(e is not None for e in edges):
         raw = tensor._data
-        node = new_node(_NOT_IMPLEMENTED, _NotImplementedPlan(what), tensor._device.xp, tuple(edges), raw.shape, raw.dtype)
+        node = new_node(
+            _NOT_IMPLEMENTED, _NotImplementedPlan(what), tensor._device.xp, tuple(edges), raw.shape, raw.dtype
+        )
         _set_history(tensor, node)
         if tensor._view is not None:
             tensor._view.version = tensor._version
@@ -277,7 +279,7 @@ def write_here(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
     mode = current_mode()
     what = op.public_name + "_"
     _check_memory(out, what, mode)
-    recorded = mode.grad and (requires_grad(out) or any([_requires_grad(x) for x in operands[1:]]))
+    recorded = mode.grad and (requires_grad(out) or any(_requires_grad(x) for x in operands[1:]))
     if recorded:
         _check_history(out, what, mode)
     looking = mode.anomaly is not None

@@ -248,3 +248,23 @@ def test_variable_is_an_old_name_of_tensor(t):
         variable(3)
     with pytest.raises(RuntimeError, match="floating point and complex dtype can require gradients"):
         variable(t.tensor([1]), requires_grad=True)
+
+
+def test_writes_that_are_kept_from_the_count(t):
+    x, w = t.ones(2), t.ones(2, requires_grad=True)
+    out = w * x
+    with t.autograd._unsafe_preserve_version_counter(x):
+        x.mul_(2)
+    assert x._version == 0
+    out.sum().backward()
+    assert values(w.grad) == [2.0, 2.0]
+    a, b = t.ones(2), t.ones(2)
+    a.add_(1)
+    with t.autograd._unsafe_preserve_version_counter((a, b)):
+        a.add_(1)
+        b.add_(1)
+    assert (a._version, b._version) == (1, 0)
+    b.add_(1)
+    assert b._version == 1
+    with t.autograd._force_original_view_tracking(True):
+        assert a[:1]._is_view()

@@ -451,3 +451,18 @@ def test_gradients_made_under_no_grad_backward(t):
         z.backward()
     assert y.grad.tolist() == [2, 2]
     assert x.grad is None
+
+
+@pytest.mark.parametrize("flag", [1, None, "x"])
+def test_a_flag_is_a_bool(t, flag):
+    for switch in (t.set_grad_enabled, t.autograd.set_multithreading_enabled, t.autograd.enforce_grad_layout_policy):
+        with pytest.raises(TypeError, match="must be bool"):
+            switch(flag)
+    assert t.is_grad_enabled()
+
+
+def test_only_functions_are_decorated():
+    # PyTorch says nothing until the result is called.
+    for decorate in (gc.no_grad, gc.no_grad(), gc.inference_mode, gc.inference_mode()):
+        with pytest.raises(TypeError, match="decorates functions, but got int"):
+            decorate(3)

@@ -242,6 +242,33 @@ def test_an_operand_that_is_written_to_is_found_modified(t, write):
         y.sum().backward()
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "t.tensor([True]) - 1",
+        "1 - t.tensor([True])",
+        "t.tensor([True]) - 1.5",
+        "t.tensor([1.0]) - t.tensor([True])",
+        "t.tensor([1.0]) - True",
+        "t.tensor([True]) - t.tensor([False])",
+        "t.tensor([1.0]).sub_(t.tensor([True]))",
+        "t.rsub(t.tensor([True]), t.tensor([1]))",
+    ],
+)
+def test_no_difference_with_truth_values(t, program):
+    assert_raises(program, t, RuntimeError, "Subtraction, the `-` operator, with", "is not supported")
+
+
+def test_copy_of_a_number(t):
+    x = t.ones(2, requires_grad=True)
+    y = x * 1
+    y.copy_(3)
+    assert y.tolist() == [3, 3]
+    assert type(y.grad_fn).__name__ == "CopyBackwards"
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 0]
+
+
 def test_a_product_with_a_number_can_run_back_once(t):
     x = t.ones(2, requires_grad=True)
     y = (x * 2).sum()

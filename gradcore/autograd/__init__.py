@@ -10,6 +10,8 @@ from gradcore import dtypes
 from gradcore.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from gradcore.autograd.function import Function
 from gradcore.autograd.grad_mode import (
+    _force_original_view_tracking,
+    _unsafe_preserve_version_counter,
     enforce_grad_layout_policy,
     inference_mode,
     is_multithreading_enabled,
@@ -32,6 +34,8 @@ __all__ = [
     "Function",
     "GradcheckError",
     "Variable",
+    "_force_original_view_tracking",
+    "_unsafe_preserve_version_counter",
     "backward",
     "detect_anomaly",
     "enable_grad",

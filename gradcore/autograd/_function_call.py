@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gradcore import diagnosis, dtypes, watch
@@ -59,7 +59,7 @@ class FunctionPlan:
     def graph(self, node: BackwardCFunction, xp: Any, g: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(self._run(node, list(g)))
 
-    def _run(self, node: BackwardCFunction, grads: list[Any], below: bool = False) -> Iterator[Any]:
+    def _run(self, node: BackwardCFunction, grads: list[Any], below: bool = False) -> list[Any]:
         if node.materialize_grads:
             for i, output in enumerate(self.outputs):
                 if grads[i] is None and output is not None and (output.smooth or node._materialize_non_diff_grads):
@@ -69,7 +69,7 @@ class FunctionPlan:
         del grads
         return self._checked(node, result if isinstance(result, tuple) else (result,), below)
 
-    def _checked(self, node: BackwardCFunction, found: tuple[Any, ...], below: bool) -> Iterator[Any]:
+    def _checked(self, node: BackwardCFunction, found: tuple[Any, ...], below: bool) -> list[Any]:
         """The gradients of the arguments that are tensors, each fit for its edge."""
         name = type(node).__name__
         expected = len(self.inputs)
@@ -94,8 +94,8 @@ class FunctionPlan:
                     f"expected Variable or None (got {type(g).__name__}), returned by {name} at position {i + 1}"
                 )
             results.append(g)
-        # What comes before the edges in an error is theirs: a gradient that nobody asks for may be anything.
-        return iter([_fit(name, i, *pair, below) for i, pair in enumerate(zip(results, node._next, strict=True))])
+        # A gradient that nobody asks for may be of any shape and dtype.
+        return [_fit(name, i, *pair, below) for i, pair in enumerate(zip(results, node._next, strict=True))]
 
     def read_saved(self, node: Node, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")

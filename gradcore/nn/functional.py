@@ -96,19 +96,13 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``negative_slope * input``."""
-    return (
-        _activation.leaky_relu_(input, negative_slope)
-        if inplace
-        else _activation.leaky_relu(input, negative_slope)
-    )
+    return _activation.leaky_relu_(input, negative_slope) if inplace else _activation.leaky_relu(input, negative_slope)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where that is above ``threshold``, else ``value``."""
     return (
-        _activation.threshold_(input, threshold, value)
-        if inplace
-        else _activation.threshold(input, threshold, value)
+        _activation.threshold_(input, threshold, value) if inplace else _activation.threshold(input, threshold, value)
     )
 
 

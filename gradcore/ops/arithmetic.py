@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
@@ -90,6 +90,21 @@ def sub(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
         raise _no_difference() from e
 
 
+def _refuse_bools(operands: Sequence[Any]) -> None:
+    """Raise for a difference with truth values."""
+    bools = [x.dtype.kind == "b" if is_tensor(x) else x.__class__ is bool for x in operands]
+    if all(bools):
+        raise _no_difference()
+    if any(bools):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead"
+        )
+
+
+sub.op.check = _refuse_bools
+
+
 @sub.vjp("input")
 def sub_vjp_input(xp: Any, g: Any) -> Any:
     return g
@@ -106,6 +121,9 @@ def rsub_tensor(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> An
     return _subtract_from(xp, other, input, alpha)
 
 
+rsub_tensor.op.check = _refuse_bools
+
+
 @rsub_tensor.vjp("other")
 def rsub_tensor_vjp_other(xp: Any, g: Any) -> Any:
     return g
@@ -120,6 +138,9 @@ def rsub_tensor_vjp_input(xp: Any, g: Any, alpha: complex) -> Any:
 def rsub_number(xp: Any, input: Any, other: Any, /, *, alpha: complex = 1) -> Any:
     """``other - alpha * input`` for a number ``other``."""
     return _subtract_from(xp, other, input, alpha)
+
+
+rsub_number.op.check = _refuse_bools
 
 
 @rsub_number.vjp("input")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore import dtypes
-from gradcore.op import bind, is_tensor, op
+from gradcore.op import bind, is_tensor, op, wrap
 from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cast import to_device
@@ -136,11 +136,13 @@ def zeroed_vjp(xp: Any, g: Any) -> Any:
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
-    """Write ``src`` into this tensor: broadcast to its shape, cast to its dtype, moved to its device.
+    """Write ``src`` (a tensor or a number) into this tensor: broadcast to its shape, cast to its dtype, moved to its device.
 
     Raises:
         RuntimeError: the shapes do not fit, or this tensor may not be written to.
     """
+    if isinstance(src, (bool, int, float, complex)):
+        src = wrap(self._device.xp.asarray(fill_value(src, self.dtype), dtype=self._data.dtype), self._device)
     src = as_tensor(src, "copy_", "src")
     if src._device is not self._device:
         src = to_device(src, self._device)

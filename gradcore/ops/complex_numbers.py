@@ -125,7 +125,9 @@ def view_as_complex(xp: Any, input: Any, /) -> Any:
     if strides[-1] != 1 and 0 not in shape:
         raise RuntimeError(f"Tensor must have a last dimension with stride 1, but got strides {list(strides)}")
     if any(n % 2 for n, m in zip(strides[:-1], shape[:-1], strict=True) if m > 1):
-        raise RuntimeError(f"Tensor must have a stride divisible by 2 for all but last dimension, but got {list(strides)}")
+        raise RuntimeError(
+            f"Tensor must have a stride divisible by 2 for all but last dimension, but got {list(strides)}"
+        )
     return xp.view_as_complex(input)
 
 

@@ -149,7 +149,13 @@ def strided(
 
 @strided.vjp("input")
 def strided_vjp(
-    xp: Any, g: Any, input_shape: Any, size: tuple[int, ...], stride: tuple[int, ...], offset: int, steps: tuple[int, ...]
+    xp: Any,
+    g: Any,
+    input_shape: Any,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    offset: int,
+    steps: tuple[int, ...],
 ) -> Any:
     here = _positions(size, stride) + offset
     there = _positions(tuple(input_shape), steps)
@@ -635,7 +641,9 @@ def _reinterpreted(input: Tensor, dtype: dtypes.DType) -> Tensor:
                 f"self.stride(-1) must be 1 to view {names}, but got {xp.strides(input._data)[-1]}; call contiguous() first"
             )
         if after > before and shape[-1] % (after // before):
-            raise RuntimeError(f"self.size(-1) must be divisible by {after // before} to view {names}, but got {shape[-1]}")
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {after // before} to view {names}, but got {shape[-1]}"
+            )
     out = input.detach()
     out._data = xp.reinterpret(input._data, dtype)
     return out

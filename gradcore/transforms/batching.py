@@ -24,7 +24,7 @@ from gradcore.device import device
 from gradcore.grad_mode import Mode, current_mode
 from gradcore.op import RUNTIME, STANDARD, Op, is_tensor, wrap
 from gradcore.ops import broadcasting, indexing, joining, shape
-from gradcore.transforms.level import Level, LevelNamespace, below, like, lowered
+from gradcore.transforms.level import Level, LevelNamespace, below, like, lowered, raise_escaped
 from gradcore.view import check_fits, check_inplace
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ VALUES = ("s", "s * s", "x.sum()", "x[0, 0]", "gc.tensor(2.0, dtype=x.dtype)")
 
 X = np.sin(np.arange(18) * 1.3).reshape(2, 3, 3)
 S = np.array([0.7, -0.4])
-I = np.array([[0, 1], [1, 0]])  # noqa: E741 - as in the programs
+I = np.array([[0, 1], [1, 0]])
 REFUSALS = (RuntimeError, IndexError, TypeError, ValueError)
 
 
@@ -114,8 +114,9 @@ def test_a_batch_is_a_loop(seed):
         want = outcome(looped)
         got = outcome(batched)
         if isinstance(want, Exception):
-            # Forward mode does with more programs; what raises on an element raises on a batch.
-            assert isinstance(got, Exception) or name == "jacfwd", f"{name}: only a loop raises {want!r}\n{text}"
+            # Where no gradient goes back past a write, or past another shape in place, less has to be refused.
+            lenient = name in ("jacfwd", "grad of vmap")
+            assert lenient or isinstance(got, Exception), f"{name}: only a loop raises {want!r}\n{text}"
             continue
         assert not isinstance(got, Exception), f"{name}: only a batch raises {got!r}\n{text}"
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-8, err_msg=f"{name}\n{text}")
@@ -127,5 +128,5 @@ def test_the_programs_are_not_all_refused():
         scope = {"gc": gc}
         exec(text_of(seed), scope)
         x, s, i = (gc.tensor(a) for a in (X, S, I))
-        ran += not isinstance(outcome(lambda p=scope["program"]: gc.func.vmap(p)(x, s, i)), Exception)  # noqa: B023
+        ran += not isinstance(outcome(lambda p=scope["program"]: gc.func.vmap(p)(x, s, i)), Exception)
     assert ran > 40
