@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcore.grad_mode import PLAIN, current_mode
+from gradcore.grad_mode import NO_GRAD, PLAIN, current_mode
 from gradcore.graph import Node, Slot, next_sequence_number, raise_detached, raise_freed, raise_modified
 from gradcore.lazy import define, lazy_function
 from gradcore.operands import refuse_shapes
@@ -107,7 +107,7 @@ def _plain_case(op: Op, params: str) -> list[str]:
     beside_number = len(op.operands) == 2 and op.promote in ("arithmetic", "float")
     part = [i for i in range(len(op.operands)) if op.takes_part(i)] or [0]
     is_floating = f"a{part[0]}.dtype in dev.floating"
-    conditions = ["current_mode() is PLAIN", f"isinstance({first}, Tensor)"]
+    conditions = ["((mode := current_mode()) is PLAIN or mode is NO_GRAD)", f"isinstance({first}, Tensor)"]
     conditions += [] if beside_number else [f"isinstance({o}, Tensor)" for o in others]
     lines = [
         f"    if {' and '.join(conditions)}:",
@@ -168,14 +168,15 @@ def _plain_case(op: Op, params: str) -> list[str]:
     if op.differentiable:
         if beside_number:
             arguments = "".join(", " + n for n in (first, "saved", *op.params))
-            body += [f"if {first}._req: bits |= 1", f"if bits: recorders[bits](out, raw, xp{arguments})"]
+            body += [f"if {first}._req: bits |= 1", f"if bits and mode is PLAIN: recorders[bits](out, raw, xp{arguments})"]
         else:
             arguments = "".join(", " + n for n in (*op.operands, *op.params))
             terms = " | ".join(f"({1 << i} if {o}._req else 0)" for i, o in enumerate(op.operands))
-            one = f"if {first}._req: TENSORS[1](out, raw, xp{arguments})"
-            body += [one] if not others else [f"bits = {terms}", f"if bits: TENSORS[bits](out, raw, xp{arguments})"]
+            one = f"if {first}._req and mode is PLAIN: TENSORS[1](out, raw, xp{arguments})"
+            several = f"if bits and mode is PLAIN: TENSORS[bits](out, raw, xp{arguments})"
+            body += [one] if not others else [f"bits = {terms}", several]
     if op.view:
-        body.append(f"attach_view(out, {first}, OP, ({params}), None, True)")
+        body.append(f"attach_view(out, {first}, OP, ({params}), None, mode is PLAIN)")
     body.append("return out")
     return lines + ["            " + line for line in body]
 
@@ -582,6 +583,7 @@ def _check_versions(node: Node, name: str, tensors: Sequence[Any], versions: Seq
 
 
 bind(
+    NO_GRAD=NO_GRAD,
     PLAIN=PLAIN,
     Slot=Slot,
     cast_raw=_cast_raw,

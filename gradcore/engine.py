@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.tensor import Tensor
 
-__all__ = ["Capture", "Walk", "current_walk", "project", "walk"]
+__all__ = ["Capture", "Walk", "check_shape", "current_walk", "project", "walk"]
 
 # A gradient is added to a leaf by one thread at a time; by one within itself, where the addition runs what users wrote.
 _accumulating = threading.RLock()
@@ -310,14 +310,8 @@ def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, i
     if tuple(g.shape) != tuple(shape):
         if node is not None:
             _refuse_old_shape(node, index, g, shape)
+        check_shape(g, shape, node, index)
         extra = len(g.shape) - len(shape)
-        fits = extra >= 0 and all(n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True))
-        if not fits:
-            name = node.name() if node is not None else "The gradient given"
-            raise RuntimeError(
-                f"Function {name} returned an invalid gradient at index {index} - got {list(g.shape)} but expected "
-                f"shape compatible with {list(shape)}"
-            )
         axes = tuple(range(extra)) + tuple(i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1)
         if axes:
             g = xp.sum(g, axis=axes, keepdims=True)
@@ -328,6 +322,17 @@ def project(g: Any, shape: Any, dtype: Any, xp: Any, node: Node | None = None, i
             g = xp.real(g)
         g = xp.astype(g, want)
     return g
+
+
+def check_shape(g: Any, shape: Any, node: Node | None, index: int) -> None:
+    """Raise for a gradient that ``node`` gave for its input at ``index``, if its shape is no broadcast of the input's."""
+    extra = len(g.shape) - len(shape)
+    if extra < 0 or not all(n in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
+        name = node.name() if node is not None else "The gradient given"
+        raise RuntimeError(
+            f"Function {name} returned an invalid gradient at index {index} - got {list(g.shape)} but expected "
+            f"shape compatible with {list(shape)}"
+        )
 
 
 def _leaf_dtype(leaf: Any, g: Any, entry: list[Any] | None = None) -> Any:

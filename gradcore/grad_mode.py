@@ -1,8 +1,8 @@
 """What recording does right now: ``no_grad``, ``enable_grad``, ``set_grad_enabled``, ``inference_mode``.
 
 The whole state is one immutable :class:`Mode` in one ContextVar, so it belongs to a thread, and to a task under
-asyncio. An operation compares it by identity with :data:`PLAIN`: whatever is not the plain mode takes the slower path,
-and so nothing that is not in use costs anything.
+asyncio. An operation compares it by identity with :data:`PLAIN` and :data:`NO_GRAD`: whatever is neither takes the slower
+path, and so nothing that is not in use costs anything.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, overload
 
 __all__ = [
+    "NO_GRAD",
     "PLAIN",
     "Mode",
     "current_mode",
@@ -55,7 +56,7 @@ class Mode(NamedTuple):
 ASKED = "enable_grad"
 
 PLAIN = Mode()
-_NO_GRAD = Mode(grad=False)
+NO_GRAD = Mode(grad=False)
 _mode: ContextVar[Mode] = ContextVar("gradcore_mode", default=PLAIN)
 
 current_mode = _mode.get
@@ -63,8 +64,8 @@ current_mode = _mode.get
 
 
 def enter_mode(mode: Mode) -> Any:
-    """Set the mode; returns the token that :func:`leave_mode` takes. The plain mode is always the one object."""
-    return _mode.set(PLAIN if mode == PLAIN else mode)
+    """Set the mode; returns the token that :func:`leave_mode` takes. Each of the two usual modes is always the one object."""
+    return _mode.set(PLAIN if mode == PLAIN else NO_GRAD if mode == NO_GRAD else mode)
 
 
 leave_mode = _mode.reset
@@ -74,7 +75,7 @@ def enter_grad(grad: bool) -> Any:
     """Set only whether operations are recorded; the rest of the mode stays. Undone by :func:`leave_mode`."""
     outer = _mode.get()
     if outer is PLAIN:
-        return _mode.set(PLAIN if grad else _NO_GRAD)
+        return _mode.set(PLAIN if grad else NO_GRAD)
     return enter_mode(_with_grad(outer, grad))
 
 
@@ -136,7 +137,7 @@ class no_grad(_Undecided):  # noqa: N801 - torch's spelling
     """
 
     def _mode(self, outer: Mode) -> Mode:
-        return _NO_GRAD if outer is PLAIN else _with_grad(outer, False)
+        return NO_GRAD if outer is PLAIN else _with_grad(outer, False)
 
 
 class enable_grad(_Undecided):  # noqa: N801 - torch's spelling

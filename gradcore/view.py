@@ -676,6 +676,10 @@ class _CopySlicesPlan:
         rest = _copy_laid_out(xp, g, self.order)
         region = replay(xp, rest, self.chain)
         first, *others = written._plan.raw(written, xp, xp.copy(region))
+        if xp.device.level is not None and first is not None:
+            # Of a batch the rest may be the same for all elements, and what was written not.
+            rest = _copy_laid_out(xp, xp.widened(rest, first), self.order)
+            region = replay(xp, rest, self.chain)
         xp.setitem(region, ..., 0 if first is None else project(first, region.shape, region.dtype, xp))
         return (rest, *others)
 

@@ -393,8 +393,12 @@ class Machine:
             return False  # PyTorch has no derivative
         if "pow_(" in text and theirs.is_complex():
             return False  # PyTorch's 0 ** 0 is nan where that is complex
-        if "x[:-1])" in text and "detach_" not in text and not self.same_layout(x):
+        if "__setitem__(slice(1, None)" in text and not self.same_layout(x):
             return False  # whether two parts overlap
+        if "masked_scatter_" in text and self.theirs[y].numel() < (theirs.detach().abs() < 0.5).sum():
+            return False  # PyTorch finds out while it writes
+        if "resize_" in text and not _is_dense(theirs):
+            return False  # PyTorch reads on in the memory of the base
         if "detach_()" in text and theirs.retains_grad:
             return False  # PyTorch says that it still retains a gradient
         if "index_reduce" in text and theirs.is_complex():
@@ -499,11 +503,12 @@ class Machine:
             value = theirs["value"]
             if np.iscomplexobj(value) and not np.isfinite(value).all():
                 raise _Undefined  # what complex numbers give beyond the largest one is not defined, and from here on all is
+            tolerance = 1e-4 if value.dtype == np.float32 else 1e-6
             for key, want in theirs.items():
                 got = ours[key]
                 if isinstance(want, np.ndarray) and isinstance(got, np.ndarray):
                     same = got.shape == want.shape and (
-                        got.tobytes() == want.tobytes() or np.allclose(got, want, rtol=1e-6, atol=1e-8, equal_nan=True)
+                        got.tobytes() == want.tobytes() or np.allclose(got, want, rtol=tolerance, atol=tolerance / 100, equal_nan=True)
                     )
                 else:
                     same = type(got) is type(want) and got == want

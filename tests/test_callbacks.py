@@ -357,3 +357,27 @@ def test_the_state_of_a_backward_goes_with_it():
         assert current_walk() is None
     finally:
         collector.enable()
+
+
+def test_a_function_that_gave_an_invalid_gradient_keeps_what_it_saved(t):
+    class Faulty(t.autograd.Function):
+        right = False
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 2 * x * g if Faulty.right else t.ones(7)
+
+    x = t.ones(2, requires_grad=True)
+    y = Faulty.apply(x)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="returned an invalid gradient at index 0"):
+            y.sum().backward()
+    Faulty.right = True
+    y.sum().backward()
+    assert values(x.grad) == [2.0, 2.0]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gradcore import diagnosis, dtypes, watch
-from gradcore.engine import edge_namespace
+from gradcore.engine import check_shape, edge_namespace
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.graph import LEAF, Cut, Node, Slot, new_node, next_sequence_number, node_class
 from gradcore.op import is_tensor, wrap
@@ -95,7 +95,12 @@ class FunctionPlan:
                 )
             results.append(g)
         # A gradient that nobody asks for may be of any shape and dtype.
-        return [_fit(name, i, *pair, below) for i, pair in enumerate(zip(results, node._next, strict=True))]
+        fitting = [_fit(name, i, *pair, below) for i, pair in enumerate(zip(results, node._next, strict=True))]
+        for i, (g, edge) in enumerate(zip(fitting, node._next, strict=True)):
+            if g is not None:
+                # The engine would see it, too, but only when what the node saved is freed.
+                check_shape(g, edge.shape if edge._seq == LEAF else edge._shape, node, i)
+        return fitting
 
     def read_saved(self, node: Node, name: str) -> Any:
         raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")

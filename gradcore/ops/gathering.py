@@ -236,6 +236,7 @@ def scatter_(self: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
 def added_along(xp: Any, input: Any, index: Any, src: Any, /, dim: int) -> Any:
     """``input`` with ``src`` added where :func:`scattered` writes; at repeated indices all values."""
     refuse_negative(xp, index, input.shape, dim)
+    src = vector(xp, src) if index.shape else src
     part = xp.getitem(src, (*[slice(n) for n in index.shape], ...))
     return xp.add(input, _added_along(xp, part, index, input.shape, dim))
 

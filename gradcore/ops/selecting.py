@@ -384,5 +384,7 @@ def _index_fill_operands(input: Any, dim: int, index: Any, value: Any) -> tuple[
             raise RuntimeError(
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
             )
+        if dtypes.category(value.dtype) == 3 and dtypes.category(input.dtype) < 3:
+            raise RuntimeError("index_fill_(): Converting complex Scalar to non-complex type is not supported")
         return rows_filled_with, (input, index, value, dim)
     return rows_filled, (input, index, dim, fill_value(as_number("index_fill", value), input.dtype))

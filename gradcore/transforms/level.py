@@ -6,7 +6,8 @@ the "array library" that gradcore itself is, and what they do to their arrays is
 levels below. Transforms compose because nothing in them knows on which floor it stands.
 
 The ground, level 0, is where no transform runs. An operation starts at the innermost level. If none of its operands lives
-there, it goes one level down; otherwise the others are lifted, as constants.
+there, it goes one level down, and its result is a constant of the level; otherwise the other operands are lifted, as
+constants.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ class Level:
         """Run an operation that is called while this is the innermost level."""
         if not any(self.owns(x) for x in operands):
             with lowered(self, mode):
-                return op.apply(operands, params)
+                out = op.apply(operands, params)
+            # New memory belongs to the level, and may be written to there; a view belongs to what it is a view of.
+            return out if op.view else tuple(map(self.lift, out)) if op.multiple else self.lift(out)
         lifted = tuple(self.lift(x) for x in operands)
         if mode.dual is not None:
             return RUNTIME["apply_dual"](op, lifted, params, mode)
@@ -262,20 +265,37 @@ class LevelNamespace(TensorNamespace):
     def __getattr__(self, name: str) -> Any:
         found = STANDARD.get(name)
         if found is not None:
-            return found
+            return self._below(found)
         if name in CREATION:
             return on_tensors(getattr(self.raw, name), self.raw.device)
         return constant(self.raw, name)
 
+    def _below(self, function: Any) -> Any:
+        """``function`` on the level below, wherever it is called."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            mode = current_mode()
+            level = self.device.level
+            if mode.level is not level:
+                return function(*args, **kwargs)
+            with lowered(level, mode):
+                return function(*args, **kwargs)
+
+        return call
+
     def asarray(self, value: Any, /, *, dtype: Any = None) -> Any:
         """A tensor of the level below, or a constant."""
         if is_tensor(value):
-            return value if dtype is None else STANDARD["astype"](value, dtype)
+            return value if dtype is None else self.astype(value, dtype)
         return wrap(self.raw.asarray(value, dtype=dtype), self.raw.device)
 
     def copy_like(self, x: Any, like: Any) -> Any:
         """A copy."""
-        return RUNTIME["clone"](x)
+        return self._below(RUNTIME["clone"])(x)
+
+    def widened(self, x: Tensor, other: Tensor) -> Tensor:
+        """``x`` so that ``other`` can be written into it; see :func:`widened`."""
+        return self._below(widened)(x, other)  # type: ignore[no-any-return]
 
     def owns(self, x: Any, names: int) -> bool:
         """Whether nothing else can reach the memory of ``x``: never known of a tensor."""
@@ -283,7 +303,7 @@ class LevelNamespace(TensorNamespace):
 
     def setitem(self, x: Any, key: Any, value: Any) -> None:
         """Write into a tensor below."""
-        x[key] = value
+        self._below(type(x).__setitem__)(x, key, value)
 
     def strides(self, x: Any) -> Any:
         """Steps between elements."""

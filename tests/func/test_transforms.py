@@ -129,6 +129,11 @@ PROGRAMS = [
     "f.hessian(viewed)(x)",
     "f.hessian(softly)(m)",
     # what is captured, and levels
+    "f.grad(lambda a: (m * 1).mul_(a).sum())(x)",
+    "def write(a):\n    y = m.clone()\n    y[0] = a\n    return (y * y).sum()\nf.grad(write)(x), f.hessian(write)(x)",
+    "def write(a):\n    y = m + 1\n    y[:, 0].mul_(a[:2])\n    return (y * y).sum()\nf.jvp(write, (x,), (x,))",
+    "def write(a):\n    y = t.zeros(3, dtype=t.float64)\n    y[1:] = a[1:]\n    return (y * a).sum()\nf.grad(write)(x)",
+    "f.grad(lambda a: f.grad(lambda b: ((m * 1).mul_(a) * b).sum())(a).sum())(x)",
     "f.grad(lambda a: f.grad(lambda b: (a * b * b).sum())(x).sum())(x)",
     "f.grad(lambda a: f.grad(lambda b: ((a + b) ** 3).sum())(a).sum())(x)",
     "f.grad(lambda a: f.grad(lambda b: (b * a).detach() * b)(a))(s)",

@@ -68,7 +68,8 @@ def text_of(seed):
             count += 1
         else:
             lines.append(choose.choice(WRITES).format(a=a, s=choose.choice(VALUES)))
-    terms = [f"(v{k} * v{k}).sum() + v{k}.sum() * {k + 1}.5" for k in range(count)]
+    # The gradient of a sum is the same for all elements, that of a square is not.
+    terms = [choose.choice((f"v{k}.sum() * {k + 1}.5", f"(v{k} * v{k}).sum()")) for k in range(count)]
     return "def program(x, s, i):\n    " + "\n    ".join([*lines, "return " + " + ".join(terms)])
 
 

@@ -214,3 +214,9 @@ def test_a_failed_write_changes_nothing():
     assert x._version == 0
     assert x.grad_fn is before
     assert x.tolist() == [1, 1, 1]
+
+
+def test_a_number_counts_as_a_vector(torch):
+    agree(torch, "x[:1].clone().scatter_add_(0, t.tensor([0]), y)", VECTOR, NUMBER)
+    agree(torch, "x[:1].scatter(0, t.tensor([0]), y)", VECTOR, NUMBER)
+    agree(torch, "x.clone().index_fill_(0, t.tensor([0]), t.tensor(1j))", VECTOR)
