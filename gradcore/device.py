@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from gradcore.backend import Backend, Namespace, Scope
+from gradcore.dtypes import check_array_dtype
 from gradcore.errors import DeviceError, DeviceUnavailableError
 
 __all__ = ["backend_for", "device", "device_of", "get_default_device", "resolve", "set_default_device"]
@@ -164,9 +165,15 @@ def resolve(where: str | int | device | None) -> device:
 
 
 def device_of(array: object) -> device | None:
-    """The device of a raw array of a library that is in use, or ``None`` for any other object."""
+    """The device of a raw array of a library that is in use, or ``None`` for any other object.
+
+    Raises:
+        TypeError: it is an array of text, objects or another dtype that no tensor can have.
+    """
     for backend in (*_backends.values(), *(backend_for(t) for t in _BUILT_IN if t not in _backends)):
         if backend.is_native(array):
+            if backend.type == "cpu":
+                check_array_dtype(array.dtype)  # type: ignore[attr-defined]  # it is an array
             return resolve(device(backend.type, backend.index_of(array) if backend.indexed else None))
     return None
 

@@ -18,6 +18,7 @@ __all__ = [
     "bfloat16",
     "can_cast",
     "category",
+    "check_array_dtype",
     "complex_of",
     "default_complex",
     "dtype_name",
@@ -43,6 +44,10 @@ _default: DType = float32
 
 _COMPLEX_OF: dict[DType, DType] = {float16: complex64, float32: complex64, float64: complex128}
 _REAL_OF: dict[DType, DType] = {complex64: float32, complex128: float64}
+_OF_TENSORS = frozenset(
+    ["bool", "bfloat16", "float16", "float32", "float64", "complex64", "complex128"]
+    + [f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)]
+)
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 # What PyTorch calls each dtype in its messages.
 _SCALAR_TYPES = {
@@ -56,6 +61,19 @@ def category(dtype: DType) -> int:
     """The kind of a dtype: 0 bool, 1 integer, 2 floating point, 3 complex."""
     # NumPy gives the dtypes of ml_dtypes (bfloat16) the kind "V".
     return _KINDS.get(dtype.kind, 2)
+
+
+def check_array_dtype(dtype: DType) -> None:
+    """Raise for the dtype of an array that no tensor can have: text, objects, dates, records, extended precision.
+
+    Raises:
+        TypeError: it is such a dtype.
+    """
+    if dtype.name not in _OF_TENSORS:
+        raise TypeError(
+            f"can't convert np.ndarray of type {dtype}. The only supported types are: float64, float32, float16, "
+            "bfloat16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
+        )
 
 
 def dtype_name(dtype: DType) -> str:

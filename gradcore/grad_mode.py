@@ -7,7 +7,6 @@ path, and so nothing that is not in use costs anything.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -106,14 +105,24 @@ class _ModeManager:
     def _clone(self) -> _ModeManager:
         return type(self)()
 
+    _fields: tuple[str, ...] = ("grad", "inference")
+    """What of the mode is put back at the end of the block; the rest is what the block made of it."""
+
     def __enter__(self) -> None:
         # A stack, since one manager may be entered again inside its own block.
         self.__dict__.setdefault("_tokens", []).append(enter_mode(self._mode(_mode.get())))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        # A generator that was entered elsewhere may be closed here, as asyncio does at its end: the mode here never changed.
-        with contextlib.suppress(ValueError):
+        inside = _mode.get()
+        try:
             leave_mode(self.__dict__["_tokens"].pop())
+        except ValueError:
+            # A generator that was entered elsewhere may be closed here, as asyncio does at its end: the mode here never changed.
+            return
+        outer = _mode.get()
+        mine = self._mode(outer)
+        if inside is not mine and inside != mine:
+            enter_mode(inside._replace(**{field: getattr(outer, field) for field in self._fields}))
 
     def __call__(self, function: F) -> F:
         return _decorate(self._clone, function)
@@ -199,6 +208,8 @@ class inference_mode(_ModeManager):  # noqa: N801 - torch's spelling
     def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]  # a decorator without parentheses
     def __new__(cls, mode: Any = True) -> Any:
         return object.__new__(cls) if isinstance(mode, bool) else cls()(mode)
+
+    _fields = ("grad", "inference", "dual")
 
     def __init__(self, mode: bool = True) -> None:
         self.mode = mode

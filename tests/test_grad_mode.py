@@ -466,3 +466,17 @@ def test_only_functions_are_decorated():
     for decorate in (gc.no_grad, gc.no_grad(), gc.inference_mode, gc.inference_mode()):
         with pytest.raises(TypeError, match="decorates functions, but got int"):
             decorate(3)
+
+
+def test_what_else_is_switched_inside_a_block_outlives_it(t):
+    with t.no_grad():
+        t.autograd.set_detect_anomaly(True)
+    try:
+        assert t.is_anomaly_enabled()
+        assert t.is_grad_enabled()
+    finally:
+        t.autograd.set_detect_anomaly(False)
+    with t.no_grad():
+        t.set_grad_enabled(True)
+        assert t.is_grad_enabled()
+    assert t.is_grad_enabled()

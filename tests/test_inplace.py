@@ -259,6 +259,41 @@ def test_no_difference_with_truth_values(t, program):
     assert_raises(program, t, RuntimeError, "Subtraction, the `-` operator, with", "is not supported")
 
 
+NO_INDEX = [
+    ("x[float('nan')]", IndexError),
+    ("x[t.tensor([float('nan')])]", IndexError),
+    ("x[1.0]", IndexError),
+    ("x[t.tensor([0.0, 1.0])]", IndexError),
+    ("x[float('nan')] = 1", IndexError),
+    ("x[t.tensor([0.5])] = 1", IndexError),
+    ("x[0:1.5]", TypeError),
+    ("x.select(0, 1.5)", TypeError),
+    ("x.select(0, float('nan'))", TypeError),
+    ("x.narrow(0, 1.5, 1)", TypeError),
+    ("x.narrow(0, t.tensor(0.5), 1)", RuntimeError),
+    ("x.index_put_((t.tensor([0.5]),), t.tensor(1.0))", IndexError),
+    ("x.index_add_(0, t.tensor([0.5]), t.ones(1))", RuntimeError),
+    ("x.index_fill_(0, t.tensor([0.5]), 1.0)", IndexError),
+    ("x.scatter_(0, t.tensor([0.5]), t.ones(1))", RuntimeError),
+    ("x.scatter_reduce_(0, t.tensor([0.5]), t.ones(1), 'sum')", RuntimeError),
+    ("x.put_(t.tensor([0.5]), t.ones(1))", RuntimeError),
+    ("x.masked_fill_(t.tensor([0.5, 1.0, 0.0]), 0.0)", RuntimeError),
+    ("x.resize_(1.5)", TypeError),
+    ("x.resize_as_(3)", TypeError),
+    ("x.as_strided((1.5,), (1,))", TypeError),
+]
+
+
+@pytest.mark.parametrize(("program", "error"), NO_INDEX)
+def test_what_is_no_index_is_refused_and_nothing_written(t, program, error):
+    x = t.tensor([1.0, 2.0, 3.0])
+    with pytest.raises(error) as caught:
+        exec(program, {"t": t, "x": x})
+    assert caught.type is error
+    assert x.tolist() == [1, 2, 3]
+    assert x._version == 0
+
+
 def test_copy_of_a_number(t):
     x = t.ones(2, requires_grad=True)
     y = x * 1

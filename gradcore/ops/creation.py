@@ -81,7 +81,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    _check_dtype(array.dtype)
+    dtypes.check_array_dtype(array.dtype)
     cpu = resolve("cpu")
     return _leaf(wrap(array if type(array) is np.ndarray else np.asarray(array), cpu), False)
 
@@ -310,8 +310,6 @@ def _from_data(data: Any, dtype: Any, device: Any, copy: bool) -> Tensor:
     if source is not None:
         where = source if device is None and source.type != "cpu" else resolve(device)
         array = wrap(data, source)
-        if source.type == "cpu":
-            _check_dtype(data.dtype)
         made = array.to(where, dtype=kind) if kind is not None else array.to(where)
         return made.clone() if copy and made._data is data else made
     where = get_default_device() if device is None else resolve(device)
@@ -325,9 +323,15 @@ def _from_numbers(data: Any, dtype: dtypes.DType | None) -> np.ndarray[Any, Any]
     try:
         host = np.array(plain)
     except (ValueError, TypeError) as e:
+        _refuse_ragged(plain, _lengths(plain), 0)
         raise ValueError(f"expected nested sequences of numbers, of equal length at each level: {e}") from None
     if host.dtype.kind not in "biufc" and host.dtype.name != "bfloat16":
         if host.dtype.kind in "US":
+            first = data
+            while isinstance(first, (list, tuple)) and first:
+                first = first[0]
+            if first is not data and isinstance(first, str):
+                raise ValueError(f"too many dimensions 'str': expected nested sequences of numbers, but got {data!r}")
             raise TypeError(f"new(): invalid data type 'str' (data {data!r})")
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}: {data!r}")
     if dtype is None:
@@ -346,6 +350,32 @@ def _from_numbers(data: Any, dtype: dtypes.DType | None) -> np.ndarray[Any, Any]
     return host.astype(dtype)
 
 
+def _lengths(data: Any) -> list[int]:
+    """The lengths of nested sequences, as the first element of each has them."""
+    lengths = []
+    while isinstance(data, list):
+        lengths.append(len(data))
+        data = data[0] if data else None
+    return lengths
+
+
+def _refuse_ragged(data: Any, lengths: Sequence[int], dim: int) -> None:
+    """Raise for the first place at which nested sequences are not as deep and as long as the first of them."""
+    if dim == len(lengths):
+        if isinstance(data, list):
+            raise TypeError(f"must be real number, not list: {dim} levels of sequences were expected, as at the beginning")
+    elif not isinstance(data, list):
+        raise TypeError(f"not a sequence: expected sequence of length {lengths[dim]} at dim {dim}, but got {data!r}")
+    elif len(data) != lengths[dim]:
+        raise ValueError(
+            f"expected sequence of length {lengths[dim]} at dim {dim} (got {len(data)}): nested sequences must be of equal "
+            "length at each level"
+        )
+    else:
+        for x in data:
+            _refuse_ragged(x, lengths, dim + 1)
+
+
 def _unpack(data: Any) -> tuple[Any, bool]:
     """Nested sequences with tensors as numbers; and whether NumPy values, which keep their dtype, are among them."""
     if is_tensor(data):
@@ -354,14 +384,6 @@ def _unpack(data: Any) -> tuple[Any, bool]:
         parts = [_unpack(x) for x in data]
         return [p for p, _ in parts], any(a for _, a in parts)
     return data, isinstance(data, (np.generic, np.ndarray))
-
-
-def _check_dtype(dtype: Any) -> None:
-    if dtype.kind not in "biufc" and dtype.name != "bfloat16":
-        raise TypeError(
-            f"can't convert np.ndarray of type {dtype}. The only supported types are: float64, float32, float16, "
-            "bfloat16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
-        )
 
 
 def _plain(value: Any) -> Any:

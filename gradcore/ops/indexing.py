@@ -53,6 +53,8 @@ def select(xp: Any, input: Any, /, dim: int, index: int) -> Any:
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim = normalize_dim(dim, len(shape))
+    if index.__class__ is float:
+        raise TypeError(f"select(): argument 'index' must be int, not float ({index})")
     if not -shape[dim] <= index < shape[dim]:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
     return xp.getitem(input, along(dim, index))
@@ -117,6 +119,10 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, but got {length}.")
     dim = normalize_dim(dim, len(shape))
+    if is_tensor(start) and (start.ndim or dtypes.category(start.dtype) != 1):
+        raise RuntimeError(
+            f"start must be an 0-dim integral Tensor, but got {list(start.shape)} of {dtypes.dtype_name(start.dtype)}"
+        )
     size, start = shape[dim], operator.index(start)
     if not -size <= start <= size:
         raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
@@ -606,7 +612,7 @@ def _refuse_integer(at: int, shape: Any, dim: int) -> None:
 
 
 def _refuse_item(i: Any) -> None:
-    kind = TypeError if isinstance(i, str) else IndexError
+    kind = TypeError if isinstance(i, (str, bytes)) else IndexError
     raise kind(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
         f"{type(i).__name__})"

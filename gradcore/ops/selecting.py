@@ -377,6 +377,8 @@ def _row_operands(
 
 def _index_fill_operands(input: Any, dim: int, index: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:
     input = as_tensor(input, "index_fill")
+    if is_tensor(index) and index.dtype not in (dtypes.int64, dtypes.int32):
+        raise IndexError(f"index_fill_(): Expected dtype int64 for index, but got {dtypes.dtype_name(index.dtype)}")
     index = _index_vector("index_fill_", index, input)
     dim = normalize_dim(dim, input.ndim)
     if is_tensor(value):

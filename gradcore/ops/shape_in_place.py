@@ -145,6 +145,8 @@ def resize_(self: Tensor, *sizes: Any) -> Tensor:
 
 def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
     """Give this tensor the shape of another; see :func:`resize_`."""
+    if not is_tensor(the_template):
+        raise TypeError(f"resize_as_(): argument 'the_template' must be Tensor, not {type(the_template).__name__}")
     return resize_(self, *the_template.shape)
 
 
