@@ -31,7 +31,12 @@ def function(forward, backward):
 
 BACKWARD = [
     ("t.ones(3).sum().backward()", RuntimeError, "does not require grad", "does not have a grad_fn"),
-    (X + "t.autograd.backward([x.sum(), t.ones(2).sum()])", RuntimeError, "element 1 of tensors", "does not require grad"),
+    (
+        X + "t.autograd.backward([x.sum(), t.ones(2).sum()])",
+        RuntimeError,
+        "element 1 of tensors",
+        "does not require grad",
+    ),
     (X + "x.argmax().backward()", RuntimeError, "does not require grad"),
     (Y + "y.backward()", RuntimeError, "implicitly created", "only for scalar outputs"),
     (X + "(x[:1] * 1j).backward()", RuntimeError, "implicitly created", "only for real scalar outputs"),
@@ -40,7 +45,12 @@ BACKWARD = [
     (Y + "y.backward(t.ones(2))", RuntimeError, "Mismatch in shape", "grad_output[0] has a shape of", "[2]", "[3]"),
     (Y + "y.sum().backward(t.ones(1))", RuntimeError, "Mismatch in shape"),
     (Y + "y.backward(t.ones(1, 3))", RuntimeError, "Mismatch in shape"),
-    (Y + "y.backward(t.ones(3, dtype=t.complex64))", RuntimeError, "Mismatch in dtype", "required to have the same dtype"),
+    (
+        Y + "y.backward(t.ones(3, dtype=t.complex64))",
+        RuntimeError,
+        "Mismatch in dtype",
+        "required to have the same dtype",
+    ),
     (Y + "y.backward(1.0)", TypeError, "object is not iterable"),
     (Y + "t.autograd.backward([y], [1.0])", TypeError, "either Tensors or None", "but got float"),
     (Y + "t.autograd.backward([y], ['text'])", TypeError, "either Tensors or None", "but got str"),
@@ -51,7 +61,12 @@ BACKWARD = [
     ("t.autograd.backward('text')", AssertionError, "Expected output"),
     ("t.autograd.backward([3])", AssertionError, "Expected output"),
     ("t.autograd.grad(t.ones(2).sum(), t.ones(2))", RuntimeError, "does not require grad"),
-    (Y + "t.autograd.grad(y.sum(), t.ones(2))", RuntimeError, "One of the differentiated Tensors", "does not require grad"),
+    (
+        Y + "t.autograd.grad(y.sum(), t.ones(2))",
+        RuntimeError,
+        "One of the differentiated Tensors",
+        "does not require grad",
+    ),
     (
         Y + "t.autograd.grad(y.sum(), [x, t.ones(2, requires_grad=True)])",
         RuntimeError,
@@ -62,8 +77,17 @@ BACKWARD = [
     (Y + "t.autograd.grad(y.sum(), x[0])", RuntimeError, "not have been used", "Set allow_unused=True"),
     (Y + "t.autograd.grad(y.sum(), [])", RuntimeError, "`inputs` argument", "cannot be empty"),
     (Y + "t.autograd.grad(y.sum(), 3.0)", TypeError, "object is not iterable"),
-    (Y + "t.autograd.grad(y.sum(), x, allow_unused=False, materialize_grads=True)", ValueError, "Expected allow_unused to be True"),
-    (Y + "t.autograd.grad(y, x, t.ones(2, 2), is_grads_batched=True)", RuntimeError, "as the batch dimension", "a mismatch was detected"),
+    (
+        Y + "t.autograd.grad(y.sum(), x, allow_unused=False, materialize_grads=True)",
+        ValueError,
+        "Expected allow_unused to be True",
+    ),
+    (
+        Y + "t.autograd.grad(y, x, t.ones(2, 2), is_grads_batched=True)",
+        RuntimeError,
+        "as the batch dimension",
+        "a mismatch was detected",
+    ),
     (Y + "t.autograd.grad(y, x, t.tensor(1.0), is_grads_batched=True)", IndexError, "0-dim"),
     (
         Y + "t.autograd.grad([y, y], x, [t.ones(2, 3), t.ones(4, 3)], is_grads_batched=True)",
@@ -72,7 +96,12 @@ BACKWARD = [
         "[2, 4]",
     ),
     (X + "t.autograd.grad((x**3).sum(), x)[0].sum().backward()", RuntimeError, "does not require grad"),
-    ("t.autograd.graph.get_gradient_edge(t.ones(2))", RuntimeError, "get the gradient edge", "does not require gradients"),
+    (
+        "t.autograd.graph.get_gradient_edge(t.ones(2))",
+        RuntimeError,
+        "get the gradient edge",
+        "does not require gradients",
+    ),
 ]
 
 LEAVES = [
@@ -81,7 +110,12 @@ LEAVES = [
     (X + "x[0] = 1", RuntimeError, "a view of a leaf Variable"),
     (X + "x[:1].zero_()", RuntimeError, "a view of a leaf Variable"),
     (X + "x.view(3).exp_()", RuntimeError, "a view of a leaf Variable"),
-    ("t.ones(2, dtype=t.int64, requires_grad=True)", RuntimeError, "floating point and complex dtype", "can require gradients"),
+    (
+        "t.ones(2, dtype=t.int64, requires_grad=True)",
+        RuntimeError,
+        "floating point and complex dtype",
+        "can require gradients",
+    ),
     ("t.tensor([1, 2], requires_grad=True)", RuntimeError, "floating point and complex dtype"),
     ("t.tensor([True]).requires_grad_()", RuntimeError, "floating point", "can require gradients"),
     ("x = t.arange(2)\nx.requires_grad = True", RuntimeError, "floating point", "can require gradients"),
@@ -91,7 +125,12 @@ LEAVES = [
     (X + "del x.requires_grad", RuntimeError, "must be a bool"),
     ("t.ones(2).retain_grad()", RuntimeError, "can't retain_grad", "requires_grad=False"),
     ("t.ones(2).register_hook(print)", RuntimeError, "cannot register a hook", "doesn't require gradient"),
-    (Y + "y.register_post_accumulate_grad_hook(print)", RuntimeError, "post accumulate grad hooks", "on non-leaf tensors"),
+    (
+        Y + "y.register_post_accumulate_grad_hook(print)",
+        RuntimeError,
+        "post accumulate grad hooks",
+        "on non-leaf tensors",
+    ),
     (Y + "y[:2].detach_()", RuntimeError, "detach views in-place", "detach() instead"),
     (Y + "import copy\ncopy.deepcopy(y)", RuntimeError, "graph leaves", "support the deepcopy protocol"),
     (X + "x.grad = 0", TypeError, "assigned grad", "Tensor or None"),
@@ -104,11 +143,31 @@ LEAVES = [
 ]
 
 IN_PLACE = [
-    (Y + "z = (y**2).sum(); y += 1; z.backward()", RuntimeError, "modified by an inplace operation", "which is output 0 of", "expected version 0"),
-    (Y + "z = y.exp(); z.add_(1); z.sum().backward()", RuntimeError, "modified by an inplace operation", "expected version 0"),
+    (
+        Y + "z = (y**2).sum(); y += 1; z.backward()",
+        RuntimeError,
+        "modified by an inplace operation",
+        "which is output 0 of",
+        "expected version 0",
+    ),
+    (
+        Y + "z = y.exp(); z.add_(1); z.sum().backward()",
+        RuntimeError,
+        "modified by an inplace operation",
+        "expected version 0",
+    ),
     (Y + "z = y.sigmoid(); z[0].mul_(2); z.sum().backward()", RuntimeError, "modified by an inplace operation"),
-    (X + "z = (x * x).sum()\nwith t.no_grad(): x.mul_(2)\nz.backward()", RuntimeError, "is at version 1", "expected version 0"),
-    (X + "i = t.tensor([0, 1])\nz = x[i].sum()\ni.add_(1)\nz.backward()", RuntimeError, "modified by an inplace operation"),
+    (
+        X + "z = (x * x).sum()\nwith t.no_grad(): x.mul_(2)\nz.backward()",
+        RuntimeError,
+        "is at version 1",
+        "expected version 0",
+    ),
+    (
+        X + "i = t.tensor([0, 1])\nz = x[i].sum()\ni.add_(1)\nz.backward()",
+        RuntimeError,
+        "modified by an inplace operation",
+    ),
     ("t.ones(1).expand(3).add_(1)", RuntimeError, "unsupported operation", "a single memory location", "clone()"),
     ("t.ones(2, dtype=t.int64).add_(1.5)", RuntimeError, "result type", "can't be cast"),
     ("t.ones(2).add_(t.ones(2, dtype=t.complex64))", RuntimeError, "result type", "can't be cast"),
@@ -119,8 +178,16 @@ IN_PLACE = [
     (Y + "y.split(1)[0].mul_(2)", RuntimeError, "modified inplace", "multiple views"),
     (Y + "with t.no_grad(): v = y[:]\nv.mul_(2)", RuntimeError, "no_grad mode", "ambiguous and error-prone"),
     ("with t.inference_mode(): v = t.ones(2)\nv.add_(1)", RuntimeError, "inference tensor", "outside InferenceMode"),
-    ("with t.inference_mode(): v = t.ones(2)\nt.ones(2, requires_grad=True) * v", RuntimeError, "Inference tensors cannot be saved for backward"),
-    ("with t.inference_mode(): v = t.ones(2)\nv.requires_grad_()", RuntimeError, "requires_grad=True on inference tensor"),
+    (
+        "with t.inference_mode(): v = t.ones(2)\nt.ones(2, requires_grad=True) * v",
+        RuntimeError,
+        "Inference tensors cannot be saved for backward",
+    ),
+    (
+        "with t.inference_mode(): v = t.ones(2)\nv.requires_grad_()",
+        RuntimeError,
+        "requires_grad=True on inference tensor",
+    ),
 ]
 
 INDICES = [
@@ -129,8 +196,10 @@ INDICES = [
     (X + "x[0, 0]", IndexError, "too many indices", "dimension 1"),
     (X + "x[0.5]", IndexError),
     (X + "x[float('nan')]", IndexError),
-    (X + "x['text']", IndexError),
-    (X + "x[None, 'text']", IndexError),
+    (X + "x[None, 'text']", TypeError),
+    (X + "x[b'a']", TypeError),
+    (X + "x[object()]", IndexError),
+    (X + "x[1j]", IndexError),
     (X + "x[t.tensor([0.0, 1.0])]", IndexError, "tensors used as indices must be"),
     (X + "x[t.tensor([0, 3])]", IndexError, "out of bounds", "size 3"),
     (X + "x[t.tensor([True, False])]", IndexError, "mask", "[2]", "does not match the shape of the indexed tensor"),
@@ -146,14 +215,18 @@ INDICES = [
     (Y + "y[t.tensor([0, 7])] = 1.0", IndexError, "out of bounds"),
     (Y + "y[t.tensor([True, False])] = 1.0", IndexError, "mask"),
     (Y + "y[t.tensor([True, False, True])] = t.ones(3)", RuntimeError, "shape mismatch"),
-    (Y + "y[t.tensor([0, 1])] = t.ones(2, dtype=t.float64)", RuntimeError, "Index put requires the source and destination dtypes match"),
+    (
+        Y + "y[t.tensor([0, 1])] = t.ones(2, dtype=t.float64)",
+        RuntimeError,
+        "Index put requires the source and destination dtypes match",
+    ),
     (X + "x.gather(0, t.tensor([0, 3]))", RuntimeError, "out of bounds", "size 3"),
     (X + "x.gather(0, t.tensor([0.0]))", RuntimeError, "int"),
     (X + "x.gather(0, t.tensor([[0]]))", RuntimeError, "same number of dimensions"),
     (X + "x.index_select(0, t.tensor([3]))", IndexError),
     (X + "x.index_select(0, t.tensor([0.5]))", RuntimeError, "int"),
     (X + "x.index_select(1, t.tensor([0]))", IndexError, "Dimension out of range"),
-    (X + "x.take(t.tensor([9]))", IndexError, "out of range"),
+    (X + "x.take(t.tensor([9]))", IndexError),
     (Y + "y.scatter_(0, t.tensor([5]), t.ones(1))", RuntimeError, "out of bounds"),
     (Y + "y.scatter_add_(0, t.tensor([0.0]), t.ones(1))", RuntimeError, "int64"),
     (Y + "y.index_add_(0, t.tensor([0, 1]), t.ones(3))", RuntimeError),
@@ -169,7 +242,12 @@ INDICES = [
 ]
 
 SHAPES = [
-    (X + "x + t.ones(2)", RuntimeError, "The size of tensor a (3) must match the size of tensor b (2)", "non-singleton dimension 0"),
+    (
+        X + "x + t.ones(2)",
+        RuntimeError,
+        "The size of tensor a (3) must match the size of tensor b (2)",
+        "non-singleton dimension 0",
+    ),
     ("t.ones(2, 3) @ t.ones(2, 3)", RuntimeError, "mat1 and mat2 shapes cannot be multiplied", "2x3"),
     ("t.ones(3) @ t.ones(2)", RuntimeError, "[3]", "[2]"),
     ("t.ones(2, 3).mv(t.ones(2))", RuntimeError),
@@ -208,32 +286,97 @@ SHAPES = [
     ("t.ones(-1)", RuntimeError, "negative dimension"),
     ("t.ones(2, dtype='text')", TypeError, "dtype"),
     ("t.tensor([[1.0], [1.0, 2.0]])", ValueError, "expected sequence of length 1 at dim 1", "got 2"),
-    ("t.tensor(['text'])", (TypeError, ValueError)),
+    ("t.tensor([[1.0], 2.0])", TypeError, "not a sequence"),
+    ("t.tensor([1.0, [2.0]])", TypeError, "must be real number, not list"),
+    ("t.tensor(['text'])", ValueError, "too many dimensions 'str'"),
+    ("t.tensor('text')", TypeError, "invalid data type 'str'"),
+    ("t.tensor([[1], ['text']])", TypeError, "invalid data type 'str'"),
+    ("t.tensor(np.array(['text']))", TypeError, "can't convert np.ndarray"),
+    ("t.from_numpy(np.array([object()]))", TypeError, "can't convert np.ndarray", "The only supported types are"),
     ("t.tensor({})", (RuntimeError, TypeError)),
     (X + "x.numpy()", RuntimeError, "Can't call numpy()", "requires grad", "detach().numpy()"),
     (X + "np.asarray(x)", RuntimeError, "Can't call numpy()"),
 ]
 
 FUNCTIONS = [
-    (function("return xs[0]", "return gs[0]") + "F()", RuntimeError, "should not be instantiated"),
     (function("return 'text'", "return gs[0]") + X + "y = F.apply(x)\ny.sum()", AttributeError),
-    (function("return xs[0] * 2", "return None, None") + X + "F.apply(x).sum().backward()\nassert x.grad is None", None),
-    (function("return xs[0] * 2", "return gs[0], gs[0]") + X + "F.apply(x).sum().backward()", RuntimeError, "returned an incorrect number of gradients", "expected 1, got 2"),
-    (function("return xs[0] * xs[1]", "return gs[0]") + X + "F.apply(x, x).sum().backward()", RuntimeError, "returned an incorrect number of gradients", "expected 2, got 1"),
-    (function("return xs[0] * 2", "return t.ones(7)") + X + "F.apply(x).sum().backward()", RuntimeError, "returned an invalid gradient at index 0", "got [7]", "[3]"),
-    (function("return xs[0] * 2", "return 3.0") + X + "F.apply(x).sum().backward()", TypeError),
-    (function("ctx.save_for_backward(3); return xs[0] * 2", "return gs[0]") + X + "F.apply(x)", TypeError, "save_for_backward can only save variables"),
-    (function("ctx.save_for_backward(xs[0]); return xs[0] * 2", "ctx.saved_tensors; return gs[0]") + X + "y = F.apply(x).sum()\ny.backward()\ny.backward()", RuntimeError, "a second time"),
-    (function("ctx.mark_dirty(xs[0]); return xs[0].add_(1)", "return gs[0]") + X + "F.apply(x)", RuntimeError, "a leaf Variable"),
+    (
+        function("return xs[0] * 2", "return None, None") + X + "F.apply(x).sum().backward()\nassert x.grad is None",
+        None,
+    ),
+    (
+        function("return xs[0] * 2", "return gs[0], gs[0]") + X + "F.apply(x).sum().backward()",
+        RuntimeError,
+        "returned an incorrect number of gradients",
+        "expected 1, got 2",
+    ),
+    (
+        function("return xs[0] * xs[1]", "return gs[0]") + X + "F.apply(x, x).sum().backward()",
+        RuntimeError,
+        "returned an incorrect number of gradients",
+        "expected 2, got 1",
+    ),
+    (
+        function("return xs[0] * 2", "return t.ones(7)") + X + "F.apply(x).sum().backward()",
+        RuntimeError,
+        "returned an invalid gradient at index 0",
+        "got [7]",
+        "[3]",
+    ),
+    (
+        function("return xs[0] * 2", "return 3.0") + X + "F.apply(x).sum().backward()",
+        RuntimeError,
+        "expected Variable or None (got float)",
+    ),
+    (
+        function("ctx.save_for_backward(3); return xs[0] * 2", "return gs[0]") + X + "F.apply(x)",
+        TypeError,
+        "save_for_backward can only save variables",
+    ),
+    (
+        function("ctx.save_for_backward(xs[0]); return xs[0] * 2", "ctx.saved_tensors; return gs[0]")
+        + X
+        + "y = F.apply(x).sum()\ny.backward()\ny.backward()",
+        RuntimeError,
+        "a second time",
+    ),
+    (
+        function("ctx.mark_dirty(xs[0]); return xs[0].add_(1)", "return gs[0]") + X + "F.apply(x)",
+        RuntimeError,
+        "a leaf Variable",
+    ),
     ("class G(t.autograd.Function): pass\n" + X + "G.apply(x)", NotImplementedError, "forward"),
     (X + "x.register_hook(lambda g: 3)\nx.sum().backward()", TypeError, "hook returned"),
     (X + "x.register_hook(lambda g: t.ones(2))\nx.sum().backward()", RuntimeError, "has changed the size"),
     (X + "x.register_hook(lambda g: g.double())\nx.sum().backward()", RuntimeError, "has changed the type"),
-    (Y + "y.grad_fn.register_prehook(lambda g: g[0])\ny.sum().backward()", TypeError, "expected tuple", "but hook returned"),
-    (Y + "y.grad_fn.register_hook(lambda gi, go: (gi[0],) * 3)\ny.sum().backward()", RuntimeError, "returned an incorrect number of values"),
-    (X + "x.register_post_accumulate_grad_hook(lambda p: p.grad)\nx.sum().backward()", RuntimeError, "post accumulate grad hooks", "should return None"),
-    ("with t.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: 3):\n    y = t.ones(2, requires_grad=True).exp()\ny.sum().backward()", TypeError, "unpack_hook", "Tensor"),
-    ("with t.autograd.graph.disable_saved_tensors_hooks('not here'):\n    with t.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: v): pass", RuntimeError, "not here"),
+    (
+        Y + "y.grad_fn.register_prehook(lambda g: g[0])\ny.sum().backward()",
+        TypeError,
+        "expected tuple",
+        "but hook returned",
+    ),
+    (
+        Y + "y.grad_fn.register_hook(lambda gi, go: (gi[0],) * 3)\ny.sum().backward()",
+        RuntimeError,
+        "returned an incorrect number of values",
+    ),
+    (
+        X + "x.register_post_accumulate_grad_hook(lambda p: p.grad)\nx.sum().backward()",
+        RuntimeError,
+        "post accumulate grad hooks",
+        "should return None",
+    ),
+    (
+        "with t.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: 3):\n    y = t.ones(2, requires_grad=True).exp()\ny.sum().backward()",
+        TypeError,
+        "unpack_hook",
+        "Tensor",
+    ),
+    (
+        "with t.autograd.graph.disable_saved_tensors_hooks('not here'):\n    with t.autograd.graph.saved_tensors_hooks(lambda v: v, lambda v: v): pass",
+        RuntimeError,
+        "not here",
+    ),
 ]
 
 TRANSFORMS = [
@@ -255,20 +398,28 @@ TRANSFORMS = [
     ("t.func.vjp(lambda v: v * 2, t.ones(2))[1](t.ones(3))", RuntimeError, "shape"),
     ("t.func.grad(lambda v: v.sum().backward())(t.ones(2))", RuntimeError, "inside a functorch transform"),
     ("t.autograd.forward_ad.make_dual(t.ones(2), t.ones(2))", RuntimeError, "no level exists", "enter_dual_level"),
-    ("with t.autograd.forward_ad.dual_level(): t.autograd.forward_ad.make_dual(t.ones(2), t.ones(3))", RuntimeError, "different size"),
-    ("with t.autograd.forward_ad.dual_level(): t.autograd.forward_ad.make_dual(t.arange(2), t.ones(2))", ValueError, "floating point"),
-    ("with t.autograd.forward_ad.dual_level():\n    with t.autograd.forward_ad.dual_level(): pass", RuntimeError, "Nested forward mode AD is not supported"),
-    ("t.autograd.forward_ad.exit_dual_level()", RuntimeError, "exit a forward AD level"),
+    (
+        "with t.autograd.forward_ad.dual_level(): t.autograd.forward_ad.make_dual(t.ones(2), t.ones(3))",
+        RuntimeError,
+        "different size",
+    ),
+    (
+        "with t.autograd.forward_ad.dual_level(): t.autograd.forward_ad.make_dual(t.arange(2), t.ones(2))",
+        ValueError,
+        "floating point",
+    ),
+    (
+        "with t.autograd.forward_ad.dual_level():\n    with t.autograd.forward_ad.dual_level(): pass",
+        RuntimeError,
+        "Nested forward mode AD is not supported",
+    ),
+    ("t.autograd.forward_ad.exit_dual_level()", RuntimeError),
     ("t.autograd.functional.hessian(lambda v: v, t.ones(2))", RuntimeError, "single element"),
     ("t.autograd.functional.jacobian(lambda v: t.ones(2), t.ones(2), strict=True)", RuntimeError, "strict mode"),
     ("t.autograd.functional.vjp(lambda v: v, t.ones(2))", RuntimeError, "v can only be None"),
     ("t.autograd.functional.jacobian(lambda v: v, 3.0)", TypeError, "Tensor or a tuple of Tensors"),
     ("t.autograd.gradcheck(lambda v: v, t.ones(2))", ValueError, "at least one input tensor", "require gradient"),
 ]
-
-
-def _cases(groups):
-    return [pytest.param(*case, id=f"{name}-{i}") for name, group in groups.items() for i, case in enumerate(group)]
 
 
 def _parameters(groups):
@@ -340,7 +491,6 @@ LEAVE_NOTHING = [
     "v.index_put_((t.tensor([0, 9]),), t.tensor(1.0))",
     "v.clamp_(t.ones(5), t.ones(5))",
     "v.fill_(t.ones(2))",
-    "base[:, 1:].add_(base[:, :2])",
     "base[0].expand(2, 3).add_(1)",
     "base.unbind()[0].add_(x)",
     "y.unbind()[0].mul_(2)",
@@ -348,8 +498,8 @@ LEAVE_NOTHING = [
     "y.backward(t.ones(2))",
     "(y * y).sum().backward(inputs=[t.ones(1)])",
     "t.autograd.backward([y, y], [t.ones(3), t.ones(2)])",
-    "t.autograd.grad(y.sum(), [x, t.ones(1, requires_grad=True)])",
-    "y.register_hook(lambda g: g[:1]); y.sum().backward()",
+    "t.autograd.grad(y.sum(), [x, t.ones(1, requires_grad=True)], retain_graph=True)",
+    "h = y.register_hook(lambda g: g[:1])\ntry: y.sum().backward(retain_graph=True)\nfinally: h.remove()",
     "x.grad = t.ones(2)",
     "x.grad = 'text'",
     "x.requires_grad = 2",
@@ -358,22 +508,34 @@ LEAVE_NOTHING = [
     "x.data = t.arange(3)",
     "v.detach_()",
     "y.unsqueeze_(7)",
-    "y.t_().t_().transpose_(0, 4)",
+    "y.transpose_(0, 4)",
     "n.requires_grad_()",
 ]
 
 
 @pytest.mark.parametrize("program", LEAVE_NOTHING)
-def test_an_error_leaves_everything_as_it_was(t, program):
-    names = run(BEFORE, t)
+def test_an_error_leaves_everything_as_it_was(program):
+    names = run(BEFORE, gc)
     before = _state(names)
-    with pytest.raises((RuntimeError, TypeError, ValueError, IndexError)) as caught:
-        exec(program, names)
-    assert caught.type in (RuntimeError, TypeError, ValueError, IndexError)
+    assert _raised(program, names) is not None
     assert _state(names) == before
     # And everything still works.
     names["v"].sum().backward()
     assert names["x"].grad.tolist() == [7.0, 9.0, 9.0]
+
+
+@pytest.mark.parametrize("program", LEAVE_NOTHING)
+def test_these_errors_are_those_of_pytorch(torch, program):
+    """Of the classes; PyTorch has written something by then, for some of these."""
+    assert _raised(program, run(BEFORE, gc)) is _raised(program, run(BEFORE, torch))
+
+
+def _raised(program, names):
+    try:
+        exec(program, names)
+    except (RuntimeError, TypeError, ValueError, IndexError) as e:
+        return type(e)
+    return None
 
 
 def _state(names):
@@ -413,11 +575,22 @@ FOREIGN = {
 @pytest.mark.parametrize("what", FOREIGN)
 @pytest.mark.parametrize(
     "expression",
-    ["x + o", "o + x", "x * o", "x - o", "o / x", "x @ o", "x ** o", "t.mul(x, o)", "x.add_(o)", "t.matmul(x, o)", "x < o", "t.exp(o)"],
+    [
+        "x + o",
+        "o + x",
+        "x * o",
+        "x - o",
+        "o / x",
+        "x @ o",
+        "x ** o",
+        "t.mul(x, o)",
+        "x.add_(o)",
+        "t.matmul(x, o)",
+        "x < o",
+        "t.exp(o)",
+    ],
 )
 def test_foreign_operands_are_type_errors(t, expression, what):
-    if expression == "x + o" and what == "an object":
-        pass
     x = t.tensor([1.0, 2.0, 3.0])
     with pytest.raises(TypeError) as caught:
         eval(expression, {"t": t, "x": x, "o": FOREIGN[what]})
@@ -439,7 +612,9 @@ def test_comparison_with_foreign_objects(t, expression, what):
     assert isinstance(found, bool)
 
 
-@pytest.mark.parametrize("number", [fractions.Fraction(1, 2), decimal.Decimal("0.5"), array.array("d", [1.0, 2.0, 3.0])])
+@pytest.mark.parametrize(
+    "number", [fractions.Fraction(1, 2), decimal.Decimal("0.5"), array.array("d", [1.0, 2.0, 3.0])]
+)
 def test_numbers_of_other_libraries_are_type_errors(t, number):
     with pytest.raises(TypeError):
         t.tensor([1.0, 2.0, 3.0]) * number
@@ -447,7 +622,13 @@ def test_numbers_of_other_libraries_are_type_errors(t, number):
 
 def test_tensors_of_the_other_library_are_refused(torch):
     ours, theirs = gc.ones(3), torch.ones(3)
-    for program in ("ours + theirs", "gc.mul(ours, theirs)", "ours.add_(theirs)", "ours @ theirs", "gc.where(ours > 0, theirs, ours)"):
+    for program in (
+        "ours + theirs",
+        "gc.mul(ours, theirs)",
+        "ours.add_(theirs)",
+        "ours @ theirs",
+        "gc.where(ours > 0, theirs, ours)",
+    ):
         with pytest.raises(TypeError, match="Tensor"):
             eval(program, {"ours": ours, "theirs": theirs, "gc": gc})
     assert ours.tolist() == [1.0, 1.0, 1.0]

@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import gradcore as gc
-from gradcore.autograd import gradcheck, gradgradcheck
-from gradcore.grad_mode import no_grad
-from gradcore.op import OPS
 from registry import (
     DIFFERENTIABLE,
     EVERY,
@@ -24,6 +19,12 @@ from registry import (
     samples_of,
     tensors_in,
 )
+
+import gradcore as gc
+from gradcore.autograd import gradcheck, gradgradcheck
+from gradcore.grad_mode import no_grad
+from gradcore.op import OPS
+
 
 @pytest.mark.parametrize("name", EVERY)
 def test_has_samples_that_require_grad(name):
@@ -114,7 +115,9 @@ def test_gradgradcheck(name):
         assert gradgradcheck(function, inputs)
 
 
-@pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if not OPS[n].variadic and n not in ("strided", "view_as_complex")])
+@pytest.mark.parametrize(
+    "name", [n for n in DIFFERENTIABLE if not OPS[n].variadic and n not in ("strided", "view_as_complex")]
+)
 def test_non_contiguous_operands_give_the_same(name):
     for s in samples_of(name):
         strided = [

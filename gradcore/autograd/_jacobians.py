@@ -58,7 +58,9 @@ def from_numbers(values: HostArray, like: Tensor, requires_grad: bool = False) -
     return tensor(host.reshape(tuple(like.shape)), dtype=like.dtype, device=like.device, requires_grad=requires_grad)
 
 
-def numeric_jacobian(func: Callable[..., Any], args: Sequence[Any], i: int, outputs: int, eps: float) -> list[HostArray]:
+def numeric_jacobian(
+    func: Callable[..., Any], args: Sequence[Any], i: int, outputs: int, eps: float
+) -> list[HostArray]:
     """For each output, its derivative by input ``i``, by central differences."""
     x = args[i]
     at = numbers(x)
@@ -134,7 +136,8 @@ def tangents(func: Callable[..., Any], args: Sequence[Any], directions: dict[int
 
     with forward_ad.dual_level():
         given = [
-            forward_ad.make_dual(x, from_numbers(directions[k], x)) if k in directions else x for k, x in enumerate(args)
+            forward_ad.make_dual(x, from_numbers(directions[k], x)) if k in directions else x
+            for k, x in enumerate(args)
         ]
         return [forward_ad.unpack_dual(y).tangent for y in differentiable(func(*given))]
 

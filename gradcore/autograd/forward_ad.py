@@ -114,7 +114,9 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
         if not is_tensor(value):
             raise TypeError(f"make_dual(): argument '{name}' must be Tensor, not {type(value).__name__}")
         if dtypes.category(value.dtype) < 2:
-            raise ValueError(f"Expected {name} to be floating point or complex, but got: {dtypes.dtype_name(value.dtype)}")
+            raise ValueError(
+                f"Expected {name} to be floating point or complex, but got: {dtypes.dtype_name(value.dtype)}"
+            )
     if mode.level is not None:
         # The level of forward mode was entered inside a function transform, and belongs to the floor on which that computes.
         if mode.level.kind == "vmap":

@@ -21,7 +21,11 @@ Tensors = Any
 
 
 def vjp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The product of a vector with the Jacobian of ``func``, from the left.
 
@@ -44,7 +48,9 @@ def vjp(
         given = _variables(given, create_graph)
         outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "vjp")
         _check_requires_grad(outputs, "outputs", strict)
-        vector = _vector(v, outputs, out_tuple, "the user-provided function returns a single Tensor with a single element")
+        vector = _vector(
+            v, outputs, out_tuple, "the user-provided function returns a single Tensor with a single element"
+        )
     with set_grad_enabled(True if create_graph else is_grad_enabled()):
         grads = _grads(outputs, given, vector, create_graph, create_graph)
         result = _filled(grads, given, strict, create_graph, "back")
@@ -52,7 +58,11 @@ def vjp(
 
 
 def jvp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The product of the Jacobian of ``func`` with a vector, from the right; by two backward walks.
 
@@ -64,7 +74,9 @@ def jvp(
     with enable_grad():
         given, was_tuple = _as_inputs(inputs, "inputs", "jvp")
         given = _variables(given, create_graph)
-        vector = _vector(v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element")
+        vector = _vector(
+            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
+        )
         outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "jvp")
         _check_requires_grad(outputs, "outputs", strict)
         # The backward walk is linear in its start: its own derivative by that is the product wanted.
@@ -82,7 +94,11 @@ def jvp(
 
 
 def vhp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The product of a vector with the Hessian of a function that returns a single element, from the left.
 
@@ -94,7 +110,9 @@ def vhp(
     with enable_grad():
         given, was_tuple = _as_inputs(inputs, "inputs", "vhp")
         given = _variables(given, create_graph)
-        vector = _vector(v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element")
+        vector = _vector(
+            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
+        )
         outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "vhp")
         _check_requires_grad(outputs, "outputs", strict)
         _check_single(outputs, out_tuple, "vhp")
@@ -107,7 +125,11 @@ def vhp(
 
 
 def hvp(
-    func: Callable[..., Any], inputs: Tensors, v: Tensors | None = None, create_graph: bool = False, strict: bool = False
+    func: Callable[..., Any],
+    inputs: Tensors,
+    v: Tensors | None = None,
+    create_graph: bool = False,
+    strict: bool = False,
 ) -> tuple[Any, Any]:
     """The product of the Hessian of a function that returns a single element with a vector, from the right.
 
@@ -116,7 +138,9 @@ def hvp(
     with enable_grad():
         given, was_tuple = _as_inputs(inputs, "inputs", "hvp")
         given = _variables(given, create_graph)
-        vector = _vector(v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element")
+        vector = _vector(
+            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
+        )
         outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "hvp")
         _check_requires_grad(outputs, "outputs", strict)
         _check_single(outputs, out_tuple, "hvp")
@@ -160,7 +184,8 @@ def jacobian(
     """
     if strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError(
-            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs than inputs, '
+            'Expected strategy to be either "forward-mode" or "reverse-mode". Hint: If your function has more outputs '
+            "than inputs, "
             f'"forward-mode" tends to be more performant. Otherwise, prefer to use "reverse-mode". Got {strategy!r}'
         )
     if strategy == "forward-mode":
@@ -238,7 +263,7 @@ def _jacobian_forward(func: Callable[..., Any], inputs: Any, create_graph: bool,
         )
     given, was_tuple = _as_inputs(inputs, "inputs", "jacobian")
     given = _variables(given, create_graph)
-    found = jacfwd(lambda *xs: func(*xs), argnums=tuple(range(len(given))))(*given)
+    found = jacfwd(func, argnums=tuple(range(len(given))))(*given)
     out_tuple = isinstance(found[0], tuple)
     rows = found if out_tuple else (found,)
     if not create_graph:
@@ -263,7 +288,8 @@ def _rows(i: int, out: Any, inputs: Sequence[Any], create_graph: bool, strict: b
                     )
                 if strict:
                     raise RuntimeError(
-                        f"Output {i} of the user-provided function is independent of input {k}. This is not allowed in strict mode."
+                        f"Output {i} of the user-provided function is independent of input {k}. This is not allowed in "
+                        "strict mode."
                     )
                 g = zeros_like(x)
             elif strict and create_graph and not g.requires_grad:
@@ -279,14 +305,20 @@ def _rows(i: int, out: Any, inputs: Sequence[Any], create_graph: bool, strict: b
 
 
 def _rows_in_a_batch(outputs: Sequence[Any], inputs: Sequence[Any], create_graph: bool) -> tuple[tuple[Any, ...], ...]:
-    from gradcore.func.reverse import unit_basis
+    from gradcore.func._calls import unit_basis
 
     basis = unit_basis(outputs)
     keep = [(o, b) for o, b in zip(outputs, basis, strict=True) if o.requires_grad]
     grads: Sequence[Any] = (None,) * len(inputs)
     if keep:
         grads = grad(
-            [o for o, _ in keep], inputs, [b for _, b in keep], True, create_graph, allow_unused=True, is_grads_batched=True
+            [o for o, _ in keep],
+            inputs,
+            [b for _, b in keep],
+            True,
+            create_graph,
+            allow_unused=True,
+            is_grads_batched=True,
         )
     total = sum(o.numel() for o in outputs)
     filled = [x.new_zeros((total, *x.shape)) if g is None else g for g, x in zip(grads, inputs, strict=True)]
@@ -307,11 +339,13 @@ def _as_inputs(value: Any, what: str, name: str) -> tuple[tuple[Any, ...], bool]
         if not is_tensor(x):
             if was_tuple:
                 raise TypeError(
-                    f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the value at index {i} has type "
+                    f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the value at index "
+                    f"{i} has type "
                     f"{type(x)}."
                 )
             raise TypeError(
-                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the given {what} has type {type(x)}."
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the given {what} has "
+                f"type {type(x)}."
             )
     return given, was_tuple
 
@@ -354,19 +388,22 @@ def _check_requires_grad(values: Sequence[Any], kind: str, strict: bool) -> None
         if not x.requires_grad:
             if kind == "hessian":
                 raise RuntimeError(
-                    f"The hessian of the user-provided function with respect to input {i} is independent of the input. This is not "
+                    f"The hessian of the user-provided function with respect to input {i} is independent of the input. "
+                    "This is not "
                     "allowed in strict mode. You should ensure that your function is thrice differentiable and that the hessian "
                     "depends on the inputs."
                 )
             if kind == "jacobian":
                 raise RuntimeError(
-                    f"The jacobian of the user-provided function with respect to input {i} is independent of the input. This is not "
+                    f"The jacobian of the user-provided function with respect to input {i} is independent of the input. "
+                    "This is not "
                     "allowed in strict mode. You should ensure that your function is twice differentiable and that the jacobian "
                     "depends on the inputs (this would be violated by a linear function for example)."
                 )
             if kind == "grad_input":
                 raise RuntimeError(
-                    f"The gradient with respect to input {i} is independent of the inputs of the user-provided function. This is not "
+                    f"The gradient with respect to input {i} is independent of the inputs of the user-provided "
+                    "function. This is not "
                     "allowed in strict mode."
                 )
             raise RuntimeError(
@@ -382,7 +419,9 @@ def _check_single(outputs: Sequence[Any], is_tuple: bool, name: str) -> None:
         raise RuntimeError(f"The Tensor returned by the function given to {name} should contain a single element")
 
 
-def _grads(outputs: Sequence[Any], inputs: Sequence[Any], vector: Any, retain: bool, create_graph: bool) -> tuple[Any, ...]:
+def _grads(
+    outputs: Sequence[Any], inputs: Sequence[Any], vector: Any, retain: bool, create_graph: bool
+) -> tuple[Any, ...]:
     """``autograd.grad`` that passes over outputs that do not require grad, and gives ``None`` for unused inputs."""
     vectors = (None,) * len(outputs) if vector is None else vector
     used = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o is not None and o.requires_grad]
@@ -394,9 +433,7 @@ def _grads(outputs: Sequence[Any], inputs: Sequence[Any], vector: Any, retain: b
     return found
 
 
-def _filled(
-    grads: Sequence[Any], like: Sequence[Any], strict: bool, create_graph: bool, stage: str
-) -> tuple[Any, ...]:
+def _filled(grads: Sequence[Any], like: Sequence[Any], strict: bool, create_graph: bool, stage: str) -> tuple[Any, ...]:
     """Zeros for what does not depend on an input; with ``strict``, an error."""
     result = []
     for i, (g, x) in enumerate(zip(grads, like, strict=True)):

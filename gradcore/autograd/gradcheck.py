@@ -406,7 +406,9 @@ def _check_undefined(func: Callable[..., Any], args: Sequence[Any], inputs: Sequ
         try:
             found = grad(cut, list(inputs), weights, allow_unused=True)
         except RuntimeError as e:
-            raise GradcheckError(f"Expected backward function to handle undefined output grads, but it raised: {e}") from e
+            raise GradcheckError(
+                f"Expected backward function to handle undefined output grads, but it raised: {e}"
+            ) from e
         for g in found:
             if g is not None and np.any(numbers(g) != 0):
                 raise GradcheckError(

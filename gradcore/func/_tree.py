@@ -21,8 +21,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 def unflatten(leaves: Sequence[Any], spec: Any) -> Any:
     """A tree of the given shape with these leaves."""
     it = iter(leaves)
-    tree = _build(it, spec)
-    return tree
+    return _build(it, spec)
 
 
 def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:

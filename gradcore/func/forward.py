@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from gradcore import dtypes
+from gradcore.func._calls import Argnums, check_outputs, lowered, replaced, select, unit_basis, with_aux
 from gradcore.func._tree import flatten, map_tree, unflatten
-from gradcore.func.reverse import Argnums, _lowered, _replaced, _with_aux, check_outputs, select, unit_basis, vjp
+from gradcore.func.reverse import vjp
 from gradcore.func.vectorize import vmap
 from gradcore.op import is_tensor, wrap
 from gradcore.ops.creation import zeros
 from gradcore.transforms.forward import DualLevel, outside_dual, tangent_of
-from gradcore.transforms.level import Level, below
+from gradcore.transforms.level import Level
 
 __all__ = ["jacfwd", "jvp", "linearize"]
 
 
 def jvp(
-    func: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], *, strict: bool = False, has_aux: bool = False
+    func: Callable[..., Any],
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
 ) -> Any:
     """The value of ``func`` at ``primals``, and its derivative in the direction of ``tangents``.
 
@@ -38,7 +44,9 @@ def jvp(
     """
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple):
-            raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to be a tuple, got {type(given).__name__}")
+            raise RuntimeError(  # noqa: TRY004 - PyTorch's class
+                f"jvp(f, primals, tangents): Expected {name} to be a tuple, got {type(given).__name__}"
+            )
     leaves, spec = flatten(primals)
     directions, direction_spec = flatten(tangents)
     if spec != direction_spec:
@@ -52,14 +60,14 @@ def jvp(
     level = Level(dual=dual)
     with level.running():
         args = unflatten([_dual(level, dual, x, t) for x, t in zip(leaves, directions, strict=True)], spec)
-        out, aux = _with_aux(func(*args), has_aux, "jvp")
+        out, aux = with_aux(func(*args), has_aux, "jvp")
         outs, out_spec = flatten(out)
         check_outputs(outs, "jvp(f, primals, tangents)")
         with outside_dual():
             results = [tangent_of(x, dual) for x in outs]
-    values = [_lowered(level, x) for x in outs]
+    values = [lowered(level, x) for x in outs]
     flat = []
-    for x, value, t in zip(outs, values, results, strict=True):
+    for x, t in zip(outs, results, strict=True):
         if t is None:
             if strict:
                 raise RuntimeError(
@@ -68,9 +76,9 @@ def jvp(
                 )
             flat.append(zeros(x.shape, dtype=x.dtype, device=x.device))
         else:
-            flat.append(_lowered(level, t))
+            flat.append(lowered(level, t))
     result = unflatten(values, out_spec), unflatten(flat, out_spec)
-    return (*result, map_tree(lambda x: _lowered(level, x), aux)) if has_aux else result
+    return (*result, map_tree(lambda x: lowered(level, x), aux)) if has_aux else result
 
 
 def jacfwd(
@@ -93,7 +101,7 @@ def jacfwd(
         inputs, in_spec = flatten(primals)
 
         def of_chosen(*values: Any) -> Any:
-            return func(*_replaced(args, argnums, values if isinstance(argnums, tuple) else values[0]), **kwargs)
+            return func(*replaced(args, argnums, values if isinstance(argnums, tuple) else values[0]), **kwargs)
 
         def push(*directions: Any) -> Any:
             found = jvp(of_chosen, primals, unflatten(directions, in_spec), has_aux=has_aux)
@@ -164,6 +172,6 @@ def _dual(level: Level, dual: DualLevel, x: Any, t: Any) -> Any:
             f"supported. Tensor is of size {list(x.shape)} while the given forward gradient is of size {list(t.shape)}."
         )
     where = level.device_at(x._device.place)
-    out = wrap(x, where)  # type: ignore[arg-type]
+    out = wrap(x, where)
     out._tangent = (dual, wrap(t if t.dtype == x.dtype else t.to(x.dtype), where))
     return out

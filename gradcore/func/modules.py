@@ -36,12 +36,16 @@ def functional_call(
         RuntimeError: with ``strict``, the names are not those of the module.
     """
     given = _merged(parameter_and_buffer_dicts)
-    own = {**dict(module.named_parameters(remove_duplicate=False)), **dict(module.named_buffers(remove_duplicate=False))}
+    own = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
     if strict:
         missing, unknown = sorted(set(own) - set(given)), sorted(set(given) - set(own))
         if missing or unknown:
             raise RuntimeError(
-                f"Error(s) in reparametrizing: missing key(s) {missing}, unexpected key(s) {unknown}; the module has {sorted(own)}"
+                f"Error(s) in reparametrizing: missing key(s) {missing}, unexpected key(s) {unknown}; the module has "
+                f"{sorted(own)}"
             )
     if tie_weights:
         given = _tied(given, own)
@@ -88,7 +92,9 @@ def _merged(dicts: Any) -> dict[str, Any]:
     for d in dicts:
         twice = set(merged) & set(d)
         if twice:
-            raise ValueError(f"{sorted(twice)} appeared in multiple dictionaries; behavior of functional call is ambiguous")
+            raise ValueError(
+                f"{sorted(twice)} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+            )
         merged |= d
     return merged
 

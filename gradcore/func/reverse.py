@@ -8,17 +8,16 @@ from typing import Any
 
 from gradcore import dtypes
 from gradcore.engine import Capture, walk
+from gradcore.func._calls import Argnums, check_outputs, lowered, replaced, select, unit_basis, with_aux
 from gradcore.func._tree import flatten, map_tree, unflatten
 from gradcore.func.vectorize import vmap
 from gradcore.grad_mode import current_mode, enter_mode, leave_mode
 from gradcore.op import is_tensor, wrap
-from gradcore.ops.creation import eye, zeros
-from gradcore.transforms.level import Level, below
+from gradcore.ops.creation import zeros
+from gradcore.transforms.level import Level
 from gradcore.view import sync
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacrev", "vjp"]
-
-Argnums = int | tuple[int, ...]
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -55,8 +54,8 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
             chosen = select(args, argnums)
             leaves, spec = flatten(chosen)
             variables = [_variable(level, x, "grad") for x in leaves]
-            out = func(*_replaced(args, argnums, unflatten(variables, spec)), **kwargs)
-            out, aux = _with_aux(out, has_aux, "grad")
+            out = func(*replaced(args, argnums, unflatten(variables, spec)), **kwargs)
+            out, aux = with_aux(out, has_aux, "grad")
             if not is_tensor(out):
                 raise RuntimeError(
                     "Expected f(*args) to return a Tensor, but grad_and_value (and grad) got "
@@ -67,12 +66,10 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
                     f"Expected f(*args) to return a scalar Tensor, but got a tensor with {out.ndim} dims and shape "
                     f"{list(out.shape)}. Did you mean to use one of the vjp or jacrev APIs?"
                 )
-            out, _ = flatten(out)
-        one = [x._data.__class__ and _ones(x) for x in out]
-        grads = _pull_back(level, out, one, variables, leaves, keep_graph=False)
-        value = _lowered(level, out[0])
+        grads = _pull_back(level, [out], [_one(out)], variables, leaves, keep_graph=False)
+        value = lowered(level, out)
         result = unflatten(grads, spec)
-        return result, ((value, map_tree(lambda x: _lowered(level, x), aux)) if has_aux else value)
+        return result, ((value, map_tree(lambda x: lowered(level, x), aux)) if has_aux else value)
 
     return wrapper
 
@@ -96,10 +93,10 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     with level.running():
         leaves, spec = flatten(primals)
         variables = [_variable(level, x, "vjp") for x in leaves]
-        out, aux = _with_aux(func(*unflatten(variables, spec)), has_aux, "vjp")
+        out, aux = with_aux(func(*unflatten(variables, spec)), has_aux, "vjp")
         outs, out_spec = flatten(out)
         check_outputs(outs, "vjp(f, *primals)")
-    values = [_lowered(level, x) for x in outs]
+    values = [lowered(level, x) for x in outs]
 
     def vjp_fn(*cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> tuple[Any, ...]:
         given = cotangents[0] if len(cotangents) == 1 else cotangents
@@ -127,7 +124,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
     result = unflatten(values, out_spec)
     if has_aux:
-        return result, vjp_fn, map_tree(lambda x: _lowered(level, x), aux)
+        return result, vjp_fn, map_tree(lambda x: lowered(level, x), aux)
     return result, vjp_fn
 
 
@@ -154,7 +151,7 @@ def jacrev(
         chosen = select(args, argnums)
 
         def of_chosen(*values: Any) -> Any:
-            return func(*_replaced(args, argnums, values if isinstance(argnums, tuple) else values[0]), **kwargs)
+            return func(*replaced(args, argnums, values if isinstance(argnums, tuple) else values[0]), **kwargs)
 
         primals = chosen if isinstance(argnums, tuple) else (chosen,)
         found = vjp(of_chosen, *primals, has_aux=has_aux)
@@ -186,108 +183,35 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
     return jacfwd(jacrev(func, argnums), argnums)
 
 
-# What the other transforms use, too.
-
-
-def select(args: Sequence[Any], argnums: Argnums) -> Any:
-    """The argument at ``argnums``, or a tuple of them.
-
-    Raises:
-        RuntimeError: there is no such argument.
-    """
-    if isinstance(argnums, bool) or not isinstance(argnums, (int, tuple)):
-        raise RuntimeError(f"argnum must be int or Tuple[int, ...], got: {type(argnums)}")
-    numbers = argnums if isinstance(argnums, tuple) else (argnums,)
-    if not numbers:
-        raise RuntimeError("argnum must be non-empty: give the position of an argument, or a tuple of them")
-    for n in numbers:
-        if not isinstance(n, int) or isinstance(n, bool):
-            raise RuntimeError(f"argnum must be int, got: {type(n)}")
-        if not -len(args) <= n < len(args):
-            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
-    if len({n % len(args) for n in numbers}) != len(numbers):
-        raise RuntimeError(f"argnums elements must be unique, got {argnums}")
-    return tuple(args[n] for n in numbers) if isinstance(argnums, tuple) else args[argnums]
-
-
-def _replaced(args: Sequence[Any], argnums: Argnums, values: Any) -> tuple[Any, ...]:
-    """The arguments with other values at ``argnums``."""
-    new = list(args)
-    for n, value in zip(argnums, values, strict=True) if isinstance(argnums, tuple) else ((argnums, values),):
-        new[n] = value
-    return tuple(new)
-
-
-def _with_aux(out: Any, has_aux: bool, name: str) -> tuple[Any, Any]:
-    if not has_aux:
-        return out, None
-    if not (isinstance(out, tuple) and len(out) == 2):
-        raise RuntimeError(
-            f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True, but got {type(out).__name__}"
-        )
-    for x in flatten(out[1])[0]:
-        if not is_tensor(x):
-            raise RuntimeError(f"Expected tensors, got unsupported type {type(x).__name__} in aux")
-    return out
-
-
-def check_outputs(outs: Sequence[Any], what: str) -> None:
-    """Raise unless a function returned tensors only.
-
-    Raises:
-        RuntimeError: it returned something else, or nothing.
-    """
-    if not outs:
-        raise RuntimeError(f"{what}: Expected f to be a function that has non-empty output")
-    for x in outs:
-        if not is_tensor(x):
-            raise RuntimeError(
-                f"{what}: expected f(*args) to return only tensors, got unsupported type {type(x).__name__}"
-            )
-
-
-def unit_basis(tensors: Sequence[Any]) -> list[Any]:
-    """The unit vectors of a sum of spaces: for each tensor a batch of N, where N is the number of elements of all."""
-    total = sum(x.numel() for x in tensors)
-    basis = []
-    start = 0
-    for x in tensors:
-        n = x.numel()
-        rows = zeros((total, n), dtype=x.dtype, device=x.device)
-        if n:
-            rows[start : start + n] = eye(n, dtype=x.dtype, device=x.device)
-        basis.append(rows.reshape((total, *x.shape)))
-        start += n
-    return basis
-
-
 def _variable(level: Level, x: Any, name: str) -> Any:
     """A tensor of the level above ``x``, by which the level differentiates."""
     if not is_tensor(x):
-        raise RuntimeError(f"{name}: expected the arguments to differentiate by to be tensors, but got {type(x).__name__}")
+        raise RuntimeError(
+            f"{name}: expected the arguments to differentiate by to be tensors, but got {type(x).__name__}"
+        )
     if dtypes.category(x.dtype) < 2:
         raise RuntimeError(
             "only Tensors of floating point dtype can require gradients, but an argument that is differentiated by has dtype "
             f"{dtypes.dtype_name(x.dtype)}; convert it first, with .float()"
         )
-    out = wrap(x, level.device_at(x._device.place))  # type: ignore[arg-type]
+    out = wrap(x, level.device_at(x._device.place))
     out._req = True
     return out
 
 
-def _lowered(level: Level, x: Any) -> Any:
-    """A tensor that leaves a level."""
-    return below(x) if level.owns(x) else x
-
-
-def _ones(x: Any) -> Any:
+def _one(x: Any) -> Any:
     if dtypes.category(x.dtype) == 3:
         raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {x.dtype}")
     return wrap(x._device.place.xp.ones((), dtype=x.dtype), x._device.place)
 
 
 def _pull_back(
-    level: Level, outs: Sequence[Any], cotangents: Sequence[Any], variables: Sequence[Any], primals: Sequence[Any], keep_graph: bool
+    level: Level,
+    outs: Sequence[Any],
+    cotangents: Sequence[Any],
+    variables: Sequence[Any],
+    primals: Sequence[Any],
+    keep_graph: bool,
 ) -> list[Any]:
     """The gradients of the variables for the cotangents of the outputs, on the level below."""
     roots = []

@@ -18,7 +18,12 @@ RANDOMNESS = ("error", "different", "same")
 
 
 def vmap(
-    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
 ) -> Callable[..., Any]:
     """A function that runs ``func`` on each element of a batch, in one run of batched operations.
 
@@ -93,7 +98,8 @@ def _run(
             ndim = value.ndim
             if not -ndim <= d < ndim:
                 raise IndexError(
-                    f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {d}) for an out_dim of vmap"
+                    f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {d}) for an "
+                    "out_dim of vmap"
                 )
             results.append(movedim(value, 0, d) if d % ndim else value)
     return unflatten(results, out_spec)
@@ -102,7 +108,7 @@ def _run(
 def _in_dims(in_dims: Any, leaves: Sequence[Any], spec: Any, func: Callable[..., Any]) -> list[int | None]:
     name = _name(func)
     if not isinstance(in_dims, (int, tuple, list)) or isinstance(in_dims, bool):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - PyTorch's class
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a (potentially nested) tuple "
             f"matching the structure of inputs, got: {type(in_dims)}."
         )
@@ -116,7 +122,8 @@ def _in_dims(in_dims: Any, leaves: Sequence[Any], spec: Any, func: Callable[...,
     dims = broadcast_prefix(in_dims, spec, lambda d: d is None or (isinstance(d, int) and not isinstance(d, bool)))
     if dims is None:
         raise ValueError(
-            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of `inputs`. It must be "
+            f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the structure of `inputs`. "
+            "It must be "
             "an int, or have one entry (an int, None, or a matching container) for each of them"
         )
     found: list[int | None] = []
@@ -125,14 +132,9 @@ def _in_dims(in_dims: Any, leaves: Sequence[Any], spec: Any, func: Callable[...,
             found.append(None)
             continue
         if not is_tensor(x):
-            if isinstance(in_dims, int):
-                # One number for all arguments concerns the tensors among them only.
-                raise ValueError(
-                    f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of type "
-                    f"{type(x)}. We cannot vmap over non-Tensor arguments, please use None as the respective in_dim"
-                )
             raise ValueError(
-                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of type {type(x)}. "
+                f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): Got in_dim={d} for an input but the input is of type "
+                f"{type(x)}. "
                 "We cannot vmap over non-Tensor arguments, please use None as the respective in_dim"
             )
         if not -x.ndim <= d < x.ndim:
@@ -152,7 +154,8 @@ def _batch_size(leaves: Sequence[Any], dims: Sequence[int | None], func: Callabl
         )
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the mapped dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+            "mapped dimension"
         )
     return int(sizes[0])
 
@@ -173,7 +176,8 @@ def _out_dims(out_dims: Any, outs: Sequence[Any], spec: Any, func: Callable[...,
         dims = [out_dims[0]]
     if dims is None:
         raise ValueError(
-            f"vmap({_name(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of `outputs`. It must be "
+            f"vmap({_name(func)}, ..., out_dims={out_dims}): out_dims is not compatible with the structure of "
+            "`outputs`. It must be "
             "an int, or have one entry (an int, None, or a matching container) for each of them"
         )
     return dims

@@ -152,18 +152,17 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     """``input`` with ``alpha * source`` added at the positions ``index`` of a dimension, also at repeated ones.
 
     Raises:
-        RuntimeError: an index out of range, dtypes that differ, or shapes that do not fit.
+        RuntimeError: an index out of range (IndexError for a vector), dtypes that differ, or shapes that do not fit.
     """
-    return run_with_index_errors(
-        rows_added, RuntimeError, *_row_operands("index_add_", input, dim, index, source, RuntimeError), alpha
-    )
+    operands = _row_operands("index_add_", input, dim, index, source, RuntimeError)
+    return run_with_index_errors(rows_added, IndexError if operands[0].ndim < 2 else RuntimeError, *operands, alpha)
 
 
 def index_add_(self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Add to this tensor; see :func:`index_add`."""
     check_graph(self, "index_add_", (self, source))
     operands = _row_operands("index_add_", self, dim, index, source, RuntimeError)
-    return run_with_index_errors(rows_added.inplace, RuntimeError, *operands, alpha)
+    return run_with_index_errors(rows_added.inplace, IndexError if self.ndim < 2 else RuntimeError, *operands, alpha)
 
 
 @op(node="IndexCopyBackward0", linear=True, samples=_rows)

@@ -103,7 +103,9 @@ class VmapLevel(Level):
                 )
             with lowered(self, mode):
                 inner = below(out) if self.owns(out) else out
-                RUNTIME["write_result"](op, inner, tuple(inner if x is out else _value(self, x) for x in lifted), params)
+                RUNTIME["write_result"](
+                    op, inner, tuple(inner if x is out else _value(self, x) for x in lifted), params
+                )
             return out
         flags = tuple(self.batched(x) for x in lifted)
         with lowered(self, mode):
@@ -140,7 +142,8 @@ class VmapLevel(Level):
         given |= zip(op.params, params, strict=True)
         if "batched" not in op.vmap.names:
             values = [
-                _expanded(x, self.size) if is_tensor(x) and not flag else x for x, flag in zip(values, flags, strict=True)
+                _expanded(x, self.size) if is_tensor(x) and not flag else x
+                for x, flag in zip(values, flags, strict=True)
             ]
         named = 0 if op.variadic else len(op.operands)
         given |= dict(zip(op.operands[:named], values, strict=False))

@@ -211,14 +211,14 @@ class Level:
 class LevelDevice(device):
     """Where the tensors of a level live: a device whose arrays are tensors."""
 
-    place = None  # type: ignore[assignment]  # set for each
+    place: device = None  # type: ignore[assignment]  # set for each
     array_class = type("NoArray", (), {})
     """No array of a level may be written to as one's own, so none is of this class."""
 
-    def __new__(cls, level: Level, place: device) -> LevelDevice:  # type: ignore[misc]
+    def __new__(cls, level: Level, place: device) -> LevelDevice:
         made: LevelDevice = object.__new__(cls)
         made.type, made.index = place.type, place.index
-        made.level, made.place = level, place  # type: ignore[assignment]
+        made.level, made.place = level, place
         made.backend = _LevelBackend(level, place)  # type: ignore[assignment]
         return made
 
@@ -227,7 +227,7 @@ class LevelDevice(device):
         """The namespace of the tensors of the level below."""
         return self.level.namespace(self)
 
-    large = xp  # type: ignore[assignment]
+    large = xp
 
     @property
     def large_from(self) -> float:  # type: ignore[override]
@@ -316,7 +316,7 @@ class LevelNamespace(TensorNamespace):
     def may_overlap(self, x: Any, y: Any) -> bool:
         """Whether two tensors may share memory."""
         a, b = innermost(x), innermost(y)
-        return a._device is b._device and a._device.xp.may_overlap(a._data, b._data)  # type: ignore[no-any-return]
+        return a._device is b._device and a._device.xp.may_overlap(a._data, b._data)
 
     def self_overlaps(self, x: Any) -> bool:
         """Whether two elements refer to one memory location."""

@@ -55,7 +55,8 @@ def test_each_operand_alone_may_have_a_tangent(name):
         def tangent_for(which):
             with fw.dual_level():
                 args = [
-                    fw.make_dual(x, t) if i in which else x for i, (x, t) in enumerate(zip(inputs, tangents, strict=True))
+                    fw.make_dual(x, t) if i in which else x
+                    for i, (x, t) in enumerate(zip(inputs, tangents, strict=True))
                 ]
                 return [fw.unpack_dual(o).tangent for o in outputs_of(function(*args)) if o.requires_grad]
 

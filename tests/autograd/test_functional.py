@@ -98,7 +98,11 @@ def test_equals_pytorch(program, torch):
 
 
 ERRORS = [
-    ("F.jacobian(constant, x, strict=True)", RuntimeError, ("user-provided function", "does not require gradients", "strict mode")),
+    (
+        "F.jacobian(constant, x, strict=True)",
+        RuntimeError,
+        ("user-provided function", "does not require gradients", "strict mode"),
+    ),
     ("F.jacobian(lambda a: a * 2, x, strict=True, create_graph=True)", RuntimeError, ("strict mode",)),
     ("F.jacobian(lambda a: a * 2, x, strict=True, vectorize=True)", RuntimeError, ("not supported together",)),
     ("F.jacobian(one, x, strategy='forward-mode')", NotImplementedError, ("vectorize=True",)),
@@ -115,11 +119,27 @@ ERRORS = [
     ("F.jvp(f, (x, y), (x,))", RuntimeError, ("v is a tuple of invalid length",)),
     ("t.autograd.grad(x.requires_grad_() * 2, x, t.tensor(1.0), is_grads_batched=True)", IndexError, ()),
     ("fw.make_dual(x, x)", RuntimeError, ("no level exists", "enter_dual_level()")),
-    ("with fw.dual_level():\n  with fw.dual_level(): pass\n0", RuntimeError, ("Nested forward mode AD", "is not supported")),
+    (
+        "with fw.dual_level():\n  with fw.dual_level(): pass\n0",
+        RuntimeError,
+        ("Nested forward mode AD", "is not supported"),
+    ),
     ("with fw.dual_level(): fw.make_dual(x, y)\n0", RuntimeError, ("set a forward gradient", "a different size")),
-    ("with fw.dual_level(): fw.make_dual(t.tensor([1, 2]), y)\n0", ValueError, ("Expected primal", "floating point or complex")),
-    ("with fw.dual_level(): fw.make_dual(y, t.tensor([1, 2]))\n0", ValueError, ("Expected tangent", "floating point or complex")),
-    ("with fw.dual_level(): fw.make_dual(x, fw.make_dual(x, x))\n0", RuntimeError, ("itself has a forward gradient", "at the same level")),
+    (
+        "with fw.dual_level(): fw.make_dual(t.tensor([1, 2]), y)\n0",
+        ValueError,
+        ("Expected primal", "floating point or complex"),
+    ),
+    (
+        "with fw.dual_level(): fw.make_dual(y, t.tensor([1, 2]))\n0",
+        ValueError,
+        ("Expected tangent", "floating point or complex"),
+    ),
+    (
+        "with fw.dual_level(): fw.make_dual(x, fw.make_dual(x, x))\n0",
+        RuntimeError,
+        ("itself has a forward gradient", "at the same level"),
+    ),
 ]
 
 

@@ -90,11 +90,19 @@ BAD = [
     ("check(Adds.apply, x)", RuntimeError, ""),
     ("check(ForgetsUndefined.apply, x)", (RuntimeError, TypeError), ""),
     ("check(Twice.apply, x)", RuntimeError, "Backward is not reentrant"),
-    ("check(lambda x: x.detach() * 2 if True else x, x)", (RuntimeError, ValueError), "Numerical gradient for function expected to be zero"),
+    (
+        "check(lambda x: x.detach() * 2 if True else x, x)",
+        (RuntimeError, ValueError),
+        "Numerical gradient for function expected to be zero",
+    ),
     ("check(lambda x: x * 2, x.detach())", ValueError, "at least one input tensor to require gradient"),
     ("check(lambda x: x * 2, x.detach().expand(2, 3).requires_grad_())", RuntimeError, "a dimension with stride 0"),
     ("check(lambda x: x * 2, x, check_backward_ad=False)", AssertionError, "at least one of"),
-    ("check(lambda x: x * 2, x, check_backward_ad=False, check_forward_ad=True, check_batched_grad=True)", AssertionError, "requires check_backward_ad"),
+    (
+        "check(lambda x: x * 2, x, check_backward_ad=False, check_forward_ad=True, check_batched_grad=True)",
+        AssertionError,
+        "requires check_backward_ad",
+    ),
     ("check(lambda x: x * 2, x, check_batched_forward_grad=True)", AssertionError, "requires check_forward_ad"),
     ("double(lambda x: x * 2, x, check_rev_over_rev=False)", AssertionError, "at least one of"),
 ]

@@ -192,7 +192,11 @@ ERRORS = [
     ("f.grad(cube, argnums=3)(x)", RuntimeError, ("Got argnum", "positional inputs")),
     ("f.grad(cube, argnums=1.5)(x)", RuntimeError, ("int",)),
     ("f.grad(cube, has_aux=True)(x)", RuntimeError, ("should be a tuple: (output, aux)", "if has_aux is True")),
-    ("f.grad(lambda x: (cube(x), 'no tensor'), has_aux=True)(x)", RuntimeError, ("Expected tensors", "unsupported type")),
+    (
+        "f.grad(lambda x: (cube(x), 'no tensor'), has_aux=True)(x)",
+        RuntimeError,
+        ("Expected tensors", "unsupported type"),
+    ),
     ("f.grad(lambda x: x.add_(1).sum())(x)", RuntimeError, ("a leaf Variable that requires grad",)),
     ("f.grad(lambda a: x.mul_(a).sum())(x + 1)", RuntimeError, ("mutate a captured Tensor",)),
     ("f.vjp(pair, x)[1](x)", RuntimeError, ()),
@@ -200,7 +204,11 @@ ERRORS = [
     ("f.jvp(wave, (x,), (m,))", RuntimeError, ("set a forward gradient", "a different size")),
     ("f.jvp(wave, x, (x,))", RuntimeError, ("primals to be a tuple",)),
     ("f.jvp(wave, (x,), (x, x))", RuntimeError, ("same python structure",)),
-    ("f.grad(lambda x: [(x * x).sum().backward(), x.sum()][1])(x)", RuntimeError, ("inside a functorch transform", "This is not supported")),
+    (
+        "f.grad(lambda x: [(x * x).sum().backward(), x.sum()][1])(x)",
+        RuntimeError,
+        ("inside a functorch transform", "This is not supported"),
+    ),
     ("f.jacrev(lambda x: 3)(x)", RuntimeError, ("only tensors",)),
     ("f.vmap(lambda x, y: x)(x, 3)", ValueError, ("annot vmap over non-Tensor arguments", "use None")),
     ("f.vmap(lambda x, y: x)(x, m)", ValueError, ("same size in the mapped dimension",)),
@@ -239,7 +247,9 @@ def test_prints_as_what_it_is(t):
 @pytest.mark.parametrize("transform", ["grad", "vmap"])
 def test_a_tensor_that_escapes_is_refused(transform):
     kept = []
-    getattr(gc.func, transform)(lambda x: [kept.append(x), x.sum()][1])(gc.ones(2) if transform == "grad" else gc.ones(2, 2))
+    getattr(gc.func, transform)(lambda x: [kept.append(x), x.sum()][1])(
+        gc.ones(2) if transform == "grad" else gc.ones(2, 2)
+    )
     with pytest.raises(RuntimeError, match="after the transform has ended"):
         kept[0] * 2
     with pytest.raises(RuntimeError, match="after the transform has ended"):
