@@ -45,9 +45,10 @@ _default: DType = float32
 _COMPLEX_OF: dict[DType, DType] = {float16: complex64, float32: complex64, float64: complex128}
 _REAL_OF: dict[DType, DType] = {complex64: float32, complex128: float64}
 _OF_TENSORS = frozenset(
-    ["bool", "bfloat16", "float16", "float32", "float64", "complex64", "complex128"]
-    + [f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)]
+    (bool_, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, float32, float64, complex64, complex128)
 )
+_CLASSES = frozenset(d.__class__ for d in _OF_TENSORS)
+_NAMES = frozenset({"bfloat16", *(d.name for d in _OF_TENSORS)})
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 # What PyTorch calls each dtype in its messages.
 _SCALAR_TYPES = {
@@ -69,7 +70,8 @@ def check_array_dtype(dtype: DType) -> None:
     Raises:
         TypeError: it is such a dtype.
     """
-    if dtype.name not in _OF_TENSORS:
+    # By name in another byte order, and bfloat16, which is not NumPy's own.
+    if dtype not in _OF_TENSORS and dtype.name not in _NAMES:
         raise TypeError(
             f"can't convert np.ndarray of type {dtype}. The only supported types are: float64, float32, float16, "
             "bfloat16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
@@ -102,10 +104,13 @@ def bfloat16() -> DType:
 
 def normalize(dtype: Any) -> DType:
     """The dtype object for what a user may write: ``gradcore.float32``, ``np.float32``, ``float``, ``"float32"``."""
-    if isinstance(dtype, np.dtype):
+    if dtype.__class__ in _CLASSES:
         return dtype
     try:
-        found: DType = np.dtype(dtype)
+        # NumPy takes None for float64, and an array for its dtype.
+        is_dtype = dtype is not None and (isinstance(dtype, type) or not hasattr(dtype, "ndim"))
+        found: DType = np.dtype(dtype if is_dtype else "no dtype")
+        check_array_dtype(found)
     except TypeError:
         raise TypeError(f"dtype must be a dtype such as gradcore.float32, but got {dtype!r}") from None
     return found

@@ -18,8 +18,9 @@ from gradcore import dtypes
 from gradcore.device import device, get_default_device, resolve
 from gradcore.grad_mode import current_mode
 from gradcore.graph import node_class
-from gradcore.op import wrap
+from gradcore.op import is_tensor, wrap
 from gradcore.ops.assignment import copy_
+from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.creation import _as_in, _leaf, _size
 from gradcore.view import check_inplace, forget, write
 
@@ -46,6 +47,13 @@ __all__ = [
 ]
 
 _FILLS = {"normal_": node_class("NormalBackward0"), "uniform_": node_class("UniformBackward0")}
+_NORMAL = {
+    (True, False): node_class("NormalBackward1"),
+    (False, True): node_class("NormalBackward2"),
+    (True, True): node_class("NormalBackward3"),
+}
+"""By whether the means and the deviations are tensors."""
+_BERNOULLI = node_class("BernoulliBackward0")
 _DEFAULT_SEED = 67280421310721  # PyTorch's: what a program gets that sets none
 
 
@@ -264,10 +272,20 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 def normal(
     mean: Any, std: Any = 1.0, size: Sequence[int] | None = None, *, generator: Generator | None = None, **options: Any
 ) -> Tensor:
-    """Normal numbers with given means and standard deviations, numbers or tensors; ``size`` where both are numbers."""
+    """Normal numbers with given means and standard deviations, numbers or tensors; ``size`` where both are numbers.
+
+    The gradient for means and deviations is zero, as in PyTorch; ``mean + std * randn(...)`` has one.
+    """
     if size is None:
-        like = mean if hasattr(mean, "_data") else std
-        return mean + std * randn(like.shape, generator=generator, dtype=like.dtype, device=like.device).detach()  # type: ignore[no-any-return]
+        like = mean if is_tensor(mean) else std
+        if not is_tensor(like):
+            raise TypeError("normal(): mean or std must be Tensor, or size must be given; both are numbers here")
+        shape = broadcast_shapes(*(x.shape for x in (mean, std) if is_tensor(x)))
+        noise = randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+        center, scale = (x.detach() if is_tensor(x) else x for x in (mean, std))
+        out: Tensor = center + scale * noise
+        forget(out, _NORMAL[is_tensor(mean), is_tensor(std)], (out, mean, std))
+        return out
     return randn(size, generator=generator, **options).mul_(std).add_(mean)
 
 
@@ -275,7 +293,9 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that ``input`` gives, else 0; of the dtype of ``input``. The gradient is zero."""
     source, _ = _source(generator, input.dtype, input.device)
     draws = _drawn(lambda shape: _floats(source, "random", shape, dtypes.float64), tuple(input.shape))
-    return (draws < input.detach()).to(input.dtype)  # type: ignore[no-any-return]
+    out: Tensor = (draws < input.detach()).to(input.dtype)
+    forget(out, _BERNOULLI, (out, input))
+    return out
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

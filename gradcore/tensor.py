@@ -206,15 +206,20 @@ class Tensor(Operations):
         """Set ``requires_grad`` of a leaf, and return the tensor itself.
 
         Raises:
+            TypeError: the flag is no bool.
             RuntimeError: ``False`` for a tensor that is not a leaf, or ``True`` for integers.
         """
+        if not isinstance(requires_grad, bool):
+            raise TypeError(
+                f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {type(requires_grad).__name__}"
+            )
         if requires_grad and dtypes.category(self.dtype) < 2:
             raise RuntimeError(
                 "only Tensors of floating point dtype can require gradients, but this one has dtype "
                 f"{dtypes.dtype_name(self.dtype)}; convert it first, with .float()"
             )
         if not (requires_grad and not self._has_no_history()):
-            self.requires_grad = bool(requires_grad)
+            self.requires_grad = requires_grad
         return self
 
     @property

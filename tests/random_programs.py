@@ -277,25 +277,9 @@ KINDS = (
     + ["look"] * 2
 )
 
-KEYS = (
-    "type",
-    "same",
-    "grad_fn",
-    "requires_grad",
-    "is_leaf",
-    "_version",
-    "is_view",
-    "_base",
-    "dtype",
-    "shape",
-    "retains_grad",
-)
-
-
 # PyTorch keeps the history of the old shape when these run under no_grad, and gives a wrong gradient if that has the same
 # number of elements; gradcore records them.
 CHANGES_OF_SHAPE = (".unsqueeze_(0)", ".squeeze_()", ".t_()", ".swapaxes_(0, -1)", ".resize_(2)")
-
 
 DEPENDS_ON_LAYOUT = ("reshape", "view", "contiguous", "flatten", "ravel", "as_strided")
 
@@ -371,6 +355,8 @@ class Machine:
             this = self.theirs[x]
             if this._is_view() or any(self.theirs[n]._base is this for n in self.names):
                 return  # PyTorch follows the strides of views in memory that is another
+            if in_no_grad and ".set_(" in text and this.requires_grad:
+                return  # PyTorch loses the way from the graph to the leaf
             if this.shape != self.theirs[y].shape:
                 return  # gradients of two shapes meet at a leaf; what PyTorch does then depends on the call
         if not self.is_sensible(text, x, y):
@@ -397,17 +383,21 @@ class Machine:
             return False  # whether two parts overlap
         if "masked_scatter_" in text and self.theirs[y].numel() < (theirs.detach().abs() < 0.5).sum():
             return False  # PyTorch finds out while it writes
-        if "resize_" in text and not _is_dense(theirs):
+        if "resize_" in text and not (_is_dense(theirs) and theirs.numel() >= 2):
             return False  # PyTorch reads on in the memory of the base
         if "detach_()" in text and theirs.retains_grad:
             return False  # PyTorch says that it still retains a gradient
-        if "index_reduce" in text and theirs.is_complex():
+        if ".detach() ==" in text and self.theirs[y].is_complex() and not theirs.is_complex():
+            return False  # PyTorch takes a complex number for a real one if it is
+        if ("index_reduce" in text or "amax" in text) and theirs.is_complex():
             return False  # PyTorch has it for real numbers only
         if (
             "as_strided" in text
             and 1 + sum((n - 1) * s for n, s in zip(theirs.shape, theirs.stride(), strict=True)) < 2
         ):
             return False  # PyTorch reads beyond a view, as long as it stays in the memory of the base
+        if any(word in text for word in ("remainder", "fmod", "floor", "round")) and theirs.dtype.itemsize == 4:
+            return False  # what is rounded in another way before may lie on the other side of a step
         if ("hypot" in text or "atan2" in text) and self.theirs[y].is_complex():
             return False  # two faults: not for complex numbers, and the result would be complex
         if any(word in text for word in DEPENDS_ON_LAYOUT):
@@ -454,8 +444,16 @@ class Machine:
         theirs, ours = self.run(line, self.theirs), self.run(line, self.ours)
         if theirs is not None and target is not None and self.is_mistaken(theirs, self.theirs[target]):
             raise _Undefined
+        if theirs is not None and ".backward([" in line:
+            raise _Undefined  # what was accumulated until then depends on the order
+        if "has been detached in-place" in str(theirs) and ours is None:
+            raise _Undefined  # gradcore refuses derivatives of higher order only: the first one is right
         if type(theirs) is not type(ours) and not self.either_will_do(line, ours, theirs):
             self.differ("raised", ours, theirs)
+        for name in (target, *made):
+            value = self.theirs.get(name)
+            if theirs is None and value is not None and value.is_complex() and not value.detach().isfinite().all():
+                raise _Undefined  # what complex numbers give beyond the largest one is not defined
         self.failed += theirs is not None
         if theirs is None:
             for name in made:
@@ -501,14 +499,13 @@ class Machine:
         for name in self.names:
             ours, theirs = (_seen(names, name, self.names) for names in (self.ours, self.theirs))
             value = theirs["value"]
-            if np.iscomplexobj(value) and not np.isfinite(value).all():
-                raise _Undefined  # what complex numbers give beyond the largest one is not defined, and from here on all is
-            tolerance = 1e-4 if value.dtype == np.float32 else 1e-6
+            tolerance = 1e-4 if value.dtype == np.float32 else 1e-5
             for key, want in theirs.items():
                 got = ours[key]
                 if isinstance(want, np.ndarray) and isinstance(got, np.ndarray):
                     same = got.shape == want.shape and (
-                        got.tobytes() == want.tobytes() or np.allclose(got, want, rtol=tolerance, atol=tolerance / 100, equal_nan=True)
+                        got.tobytes() == want.tobytes()
+                        or np.allclose(got, want, rtol=tolerance, atol=tolerance / 10, equal_nan=True)
                     )
                 else:
                     same = type(got) is type(want) and got == want

@@ -926,6 +926,241 @@ def f(x):
 grad(f)(a3)
 found = t.is_tensor(kept[0]), tuple(kept[0].shape)
 """,
+    # Further details.
+    "a Function with its own vmap under two vmaps": """
+found = vmap(vmap(lambda x: Cube.apply(x, 2.0)))(m34.reshape(2, 3, 2))
+""",
+    "needs_input_grad under func.grad": """
+seen = []
+class N(t.autograd.Function):
+    @staticmethod
+    def forward(x, y):
+        return x * y
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+    @staticmethod
+    def backward(ctx, g):
+        seen.append(ctx.needs_input_grad)
+        x, y = ctx.saved_tensors
+        return g * y, g * x
+found = grad(lambda x: N.apply(x, b3).sum())(a3), seen
+""",
+    "a masked write inside func.grad and hessian": """
+def f(x):
+    y = x * 2
+    y[y > 0] = x.sum()
+    return (y**2).sum()
+found = grad(f)(a3), hessian(f)(a3)
+""",
+    "index_put_ inside vmap of grad": """
+i = t.tensor([0, 2, 0])
+def f(x):
+    y = x.sin()
+    y.index_put_((i,), x, accumulate=True)
+    y[i] = y[i] * 2
+    return y.sum()
+found = vmap(grad(f))(m23)
+""",
+    "a write to one of several views inside func.grad": """
+grad(lambda x: ((lambda y: y.unbind()[0].mul_(2))(x * 2)).sum())(a3)
+""",
+    "a version error inside func.grad": """
+grad(lambda x: ((lambda y: (y.exp_(), y.mul_(2))[1])(x * 2)).sum())(a3)
+""",
+    "a version error of a vjp function": """
+def f(x):
+    y = x.exp()
+    z = y * 1
+    y.add_(1)
+    return z
+vjp(f, a3)[1](a3)
+""",
+    "aux values through vmap of grad": """
+found = (
+    vmap(grad(lambda x: (x.sin().sum(), {"k": x * 2}), has_aux=True))(m23),
+    vjp(lambda x: (x * 2, x + 1), a3, has_aux=True)[0],
+)
+""",
+    "hessian by two arguments": """
+found = hessian(lambda x, y: (x * y * y).sum(), argnums=(0, 1))(a3, b3)
+""",
+    "functional_call with buffers": """
+class M(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(t.ones(3, dtype=t.float64))
+        self.register_buffer("b", t.ones(3, dtype=t.float64))
+    def forward(self, x):
+        return x * self.w + self.b
+m = M()
+found = (
+    t.func.functional_call(m, {"w": a3, "b": b3}, (a3,)),
+    m.w,
+    grad(lambda p: t.func.functional_call(m, p, (a3,)).sum())({"w": a3}),
+    t.func.functional_call(m, ({"w": a3}, {"b": b3}), (a3,)),
+)
+""",
+    "functional_call of a module that writes to its buffer": """
+class M(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("b", t.zeros(3, dtype=t.float64))
+    def forward(self, x):
+        self.b.add_(x)
+        return self.b * 2
+m = M()
+found = (
+    t.func.functional_call(m, {"b": b3.clone()}, (a3,)),
+    m.b,
+    grad(lambda x: t.func.functional_call(m, {"b": x * 1}, (x,)).sum())(a3),
+)
+""",
+    "a functional_call that fails gives the parameters back": """
+net, p = module(nn.Linear(3, 2))
+before = [id(q) for q in net.parameters()]
+try:
+    t.func.functional_call(net, p, (t.ones(5),))
+except RuntimeError:
+    pass
+found = before == [id(q) for q in net.parameters()]
+""",
+    "a write under no_grad inside func.grad": """
+def f(x):
+    y = x * 2
+    with t.no_grad():
+        y.mul_(3)
+    return (y * x).sum()
+found = grad(f)(a3)
+""",
+    "inference_mode inside vmap": """
+def f(x):
+    with t.inference_mode():
+        return x * 2
+found = vmap(f)(m23)
+""",
+    "inference_mode inside func.grad": """
+def f(x):
+    with t.inference_mode():
+        y = x * 2
+    return (y + x).sum()
+found = grad(f)(a3)
+""",
+    "set_grad_enabled inside func.grad": """
+def f(x):
+    with t.set_grad_enabled(False):
+        y = x * 2
+    return (y * x).sum()
+found = grad(f)(a3), t.is_grad_enabled()
+""",
+    "what tensors say of themselves inside transforms": """
+s = []
+grad(lambda x: (s.append((t.is_grad_enabled(), x.requires_grad, x.is_leaf, x.grad_fn is None)), x.sum())[1])(a3)
+vmap(lambda x: (s.append((t.is_grad_enabled(), x.requires_grad)), x.sum())[1])(m23)
+with t.no_grad():
+    grad(lambda x: (s.append((t.is_grad_enabled(), (x * 2).requires_grad)), x.sum())[1])(a3)
+found = s
+""",
+    "what tensors that require grad say inside vmap": """
+s = []
+x = leaf(m23)
+y = vmap(lambda r: (s.append((r.requires_grad, (r * 2).requires_grad)), r * 2)[1])(x)
+found = s, y.requires_grad, y.is_leaf
+""",
+    "jacrev of a nested result": """
+found = jacrev(lambda x: (x * 2, {"k": x.sum()}))(a3)
+""",
+    "complex numbers under vjp, jvp and vmap": """
+z = a3 + 1j * b3
+found = vjp(lambda z: z * z, z)[1](z), jvp(lambda z: z.exp(), (z,), (z,)), vmap(lambda v: v.abs())(z)
+""",
+    "sorting inside vmap of grad": """
+found = vmap(grad(lambda x: x.sort().values[0] + x.max() + x.topk(2).values.sum() + x.cumsum(0).prod()))(m23)
+""",
+    "matrix products inside vmap and jacrev": """
+found = (
+    vmap(lambda a, b: a @ b)(m23, m23),
+    vmap(lambda a: m34.T @ a)(m23),
+    vmap(vmap(t.dot, in_dims=(None, 0)), in_dims=(0, None))(m23, m23),
+    jacrev(lambda w: m23 @ w)(m34),
+)
+""",
+    "where inside vmap of grad": """
+found = vmap(lambda x: t.where(x > 0, x, 0.0))(m23), vmap(grad(lambda x: t.where(x > 0, x * x, -x).sum()))(m23)
+""",
+    "dropout under checkpoint drops the same again": """
+x = leaf(t.ones(50, dtype=t.float64))
+y = checkpoint(lambda v: F.dropout(v, 0.5) * v, x, use_reentrant=False)
+y.sum().backward()
+found = bool(((x.grad == 0) == (y == 0)).all())
+""",
+    "what cuts a tangent": """
+with fwAD.dual_level():
+    x = fwAD.make_dual(a3, b3)
+    found = (
+        fwAD.unpack_dual(x.detach()).tangent is None,
+        fwAD.unpack_dual(x.clone()).tangent,
+        fwAD.unpack_dual(x.data).tangent is None,
+    )
+""",
+    "tangents after their level": """
+with fwAD.dual_level():
+    x = fwAD.make_dual(a3, b3)
+found = fwAD.unpack_dual(x).tangent is None
+with fwAD.dual_level():
+    found = found, fwAD.unpack_dual(x).tangent is None
+""",
+    "a gradient has a tangent": """
+x = leaf(a3)
+with fwAD.dual_level():
+    d = fwAD.make_dual(x, b3)
+    y = (d**3).sum()
+    (g,) = t.autograd.grad(y, x)
+    found = fwAD.unpack_dual(g).tangent
+""",
+    "a multi-grad hook inside func.grad": """
+s = []
+def f(x):
+    y = x * 2
+    t.autograd.graph.register_multi_grad_hook((y,), lambda gs: s.append(len(gs)))
+    return y.sum()
+found = grad(f)(a3), s
+""",
+    "shapes and strides inside vmap": """
+found = []
+vmap(
+    lambda x: (
+        found.append(
+            (
+                tuple(x.shape),
+                x.ndim,
+                x.numel(),
+                x.size(0),
+                x.stride(),
+                x.is_contiguous(),
+                len(x),
+            )
+        ),
+        x,
+    )[1]
+)(m34)
+""",
+    "numbers read inside func.grad": """
+found = []
+grad(lambda x: (found.append(x.tolist()), found.append(x.sum().item()), x.sum())[2])(a3)
+""",
+    "a branch on a tensor inside func.grad": """
+found = grad(lambda x: (x * 2).sum() if x.sum() > 0 else (x * 3).sum())(a3)
+""",
+    "factories inside vmap": """
+found = vmap(lambda x: t.stack([t.zeros_like(x), t.ones_like(x), x.new_full((3,), 2.0), t.full_like(x, 3.0)]))(m23)
+""",
+    "a batched value written to a tensor that is not": """
+vmap(lambda x: t.zeros(3, dtype=t.float64).add_(x))(m23)
+""",
+    "an empty batch": """
+found = vmap(lambda x: x * 2)(t.ones(0, 3)), vmap(grad(lambda x: x.sum()))(t.ones(0, 3))
+""",
 }
 
 MORE = {

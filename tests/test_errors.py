@@ -298,6 +298,37 @@ SHAPES = [
     (X + "np.asarray(x)", RuntimeError, "Can't call numpy()"),
 ]
 
+ARGUMENTS = [
+    ("t.zeros({})", TypeError, "must be tuple of ints, not dict"),
+    ("t.zeros(b'a')", TypeError, "must be tuple of ints, not bytes"),
+    ("t.zeros(True)", TypeError, "must be tuple of ints, not bool"),
+    ("t.zeros(1.5)", TypeError),
+    ("t.zeros(2, 'text')", TypeError),
+    ("t.ones(2, dtype=t.ones(2))", TypeError, "dtype"),
+    ("t.ones(2, dtype=3)", TypeError, "dtype"),
+    ("t.set_default_dtype(None)", TypeError),
+    ("t.set_default_dtype(t.ones(2))", TypeError),
+    ("t.set_default_dtype(t.int64)", TypeError, "only floating-point types are supported as the default type"),
+    ("t.ones(2).to({})", TypeError),
+    ("t.ones(2).type_as(None)", TypeError, "must be Tensor, not NoneType"),
+    ("t.ones(2).expand_as('text')", TypeError, "must be Tensor, not str"),
+    ("t.ones(2).view_as('text')", TypeError, "must be Tensor, not str"),
+    ("t.ones(2).requires_grad_(1)", TypeError, "must be bool, not int"),
+    ("t.ones(2).requires_grad_(None)", TypeError, "must be bool, not NoneType"),
+    ("t.nn.functional.linear(t.ones(2, 2), 'text')", TypeError, "must be Tensor, not str"),
+    ("t.nn.Linear(2, 2)([1.0, 2.0])", TypeError, "must be Tensor, not list"),
+    ("t.cat('text')", TypeError),
+    ("t.cat([t.ones(2), 'text'])", TypeError),
+    ("t.stack([t.ones(2), None])", TypeError),
+    ("t.where('text', t.ones(2), t.ones(2))", TypeError),
+    ("t.exp([1.0])", TypeError, "must be Tensor, not list"),
+    ("t.einsum('i->i', 'text')", TypeError),
+    ("t.from_numpy([1.0])", TypeError),
+    ("t.optim.SGD([t.ones(2) * 1, 'text'], lr=0.1)", TypeError, "str"),
+    ("t.optim.SGD([], lr=0.1)", ValueError, "empty parameter list"),
+    ("t.autograd.graph.saved_tensors_hooks(1, len).__enter__()", TypeError),
+]
+
 FUNCTIONS = [
     (function("return 'text'", "return gs[0]") + X + "y = F.apply(x)\ny.sum()", AttributeError),
     (
@@ -386,6 +417,8 @@ TRANSFORMS = [
     ("t.func.grad(lambda v: v.sum(), argnums=(0, 0))(t.ones(2))", RuntimeError, "argnums elements must be unique"),
     ("t.func.grad(lambda v: v.sum().float())(t.arange(2))", RuntimeError, "floating point"),
     ("t.func.grad(lambda v: v.sum(), has_aux=True)(t.ones(2))", RuntimeError, "tuple"),
+    ("t.func.grad(lambda v: v)(3.0)", ValueError, "Thing passed to transform API must be Tensor"),
+    ("t.func.vjp(lambda v: v, 'text')", ValueError, "Thing passed to transform API must be Tensor"),
     ("t.func.vmap(lambda v: v)(3)", ValueError),
     ("t.func.vmap(lambda v: v, in_dims=2)(t.ones(2, 3))", ValueError, "in_dim"),
     ("t.func.vmap(lambda a, b: a + b)(t.ones(2), t.ones(3))", ValueError, "same size in the mapped dimension"),
@@ -439,6 +472,7 @@ def _parameters(groups):
             "in place": IN_PLACE,
             "indices": INDICES,
             "shapes": SHAPES,
+            "arguments": ARGUMENTS,
             "functions": FUNCTIONS,
             "transforms": TRANSFORMS,
         }

@@ -225,6 +225,7 @@ def test_a_source_that_overlaps_the_destination_is_refused(t, program):
         ("x.masked_fill_(x > 1, x[3])", [1, 4, 4, 4]),
         ("x.index_fill_(0, t.tensor([0, 3]), x[1])", [2, 2, 3, 2]),
         ("x[:2].add_(x[2:])", [4, 6, 3, 4]),
+        ("x[:1].mul_(x[0].reshape(1))", [1, 2, 3, 4]),
     ],
 )
 def test_a_source_that_may_be_in_the_destination(t, program, result):

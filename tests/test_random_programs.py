@@ -12,15 +12,15 @@ from random_programs import Machine
 
 import gradcore as gc
 
-# Seven bytes are a step: bytes are drawn faster than lists of numbers, and made small as well.
-PROGRAMS = st.binary(min_size=14, max_size=98)
+# Seven bytes are a step, and zeros are none: bytes are drawn faster than lists of numbers, and made small as well.
+PROGRAMS = st.binary(min_size=70, max_size=105)
 
 
 def steps_of(data):
     """Bytes as steps: kind, tensor, choice, two other tensors, and whether these may have any shape."""
     parts = [data[k : k + 7] for k in range(0, len(data) - 6, 7)]
     # Most often tensors that were made last, so that views of views are written to.
-    return [(p[0], p[1] % 8, p[2] * 256 + p[3], p[4] % 10, p[5] % 10, p[6]) for p in parts]
+    return [(p[0] - 1, p[1] % 8, p[2] * 256 + p[3], p[4] % 10, p[5] % 10, p[6]) for p in parts if p[0]]
 
 
 # Without the phase that explains a failure: the program does that, and traces of so much code take minutes.

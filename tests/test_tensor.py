@@ -895,6 +895,54 @@ def test_distributions(t):
     assert abs(x.std().item() - 2) < 0.05
 
 
+@pytest.mark.parametrize(
+    ("expression", "node"),
+    [
+        ("t.normal(p, 1.0)", "NormalBackward1"),
+        ("t.normal(0.0, p)", "NormalBackward2"),
+        ("t.normal(p, p)", "NormalBackward3"),
+        ("t.normal(p.detach(), p)", "NormalBackward3"),
+        ("t.bernoulli(p)", "BernoulliBackward0"),
+    ],
+)
+def test_random_numbers_have_a_gradient_of_zero(t, expression, node):
+    p = t.tensor([0.25, 0.5, 0.75], requires_grad=True)
+    made = eval(expression, {"t": t, "p": p})
+    assert made.grad_fn.name() == node
+    (made * p).sum().backward()
+    assert p.grad.tolist() == made.tolist()
+    assert t.normal(t.zeros(2, 1), t.ones(3)).shape == (2, 3)
+
+
+def test_normal_numbers_of_what(t):
+    with pytest.raises(TypeError):
+        t.normal("text")
+
+
+def test_new_tensor_has_the_dtype_of_the_other(t):
+    made = t.ones(2, dtype=t.float64).new_tensor([1, 2.5], requires_grad=True)
+    assert made.dtype == t.float64
+    assert made.tolist() == [1.0, 2.5]
+    assert made.requires_grad
+    assert made.is_leaf
+    assert t.arange(2).new_tensor([1.5, 2]).tolist() == [1, 2]
+    with pytest.warns(UserWarning, match="To copy construct"):
+        made.new_tensor(made)
+
+
+def test_is_tensor(t):
+    assert t.is_tensor(t.ones(2))
+    assert not t.is_tensor(np.ones(2))
+    assert not t.is_tensor(1.0)
+
+
+def test_a_dual_tensor_is_printed_with_its_tangent(t):
+    with t.autograd.forward_ad.dual_level():
+        x = t.autograd.forward_ad.make_dual(t.tensor([1.0, 2.0], device="cpu"), t.tensor([3.0, 4.0], device="cpu"))
+        assert repr(x) == "tensor([1., 2.], tangent=tensor([3., 4.]))"
+    assert repr(x) == "tensor([1., 2.])"
+
+
 def test_a_seed_determines_the_numbers(t):
     def draw():
         return [t.rand(3).tolist(), t.randn(3).tolist(), t.randint(100, (5,)).tolist(), t.randperm(7).tolist()]

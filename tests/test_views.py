@@ -256,6 +256,8 @@ def test_one_of_several_views_cannot_be_used_after_a_write_to_the_base(t):
     assert second.requires_grad
     assert "grad_fn=<Invalid>" in repr(second)
     assert (second > 30).tolist() == [False, False]
+    with pytest.raises(RuntimeError, match="multiple views"):
+        (x * 1)[:2].eq_(second)
     with t.no_grad():
         assert (second * 1).tolist() == [20, 20]
     assert second.detach().tolist() == [20, 20]

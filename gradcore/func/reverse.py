@@ -34,6 +34,7 @@ def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
 
     Raises:
         RuntimeError: (from the function returned) the result is no single number; an argument is no floating-point tensor.
+        ValueError: (from the function returned) an argument to differentiate by is no tensor.
     """
 
     @functools.wraps(func)
@@ -87,6 +88,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         the output, and gives a tuple with one gradient per primal. It may be called again.
 
     Raises:
+        ValueError: a primal is no tensor.
         RuntimeError: a primal is no floating-point tensor; (from ``vjp_fn``) a cotangent has another structure or shape.
     """
     level = Level(grad=True)
@@ -186,8 +188,9 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
 def _variable(level: Level, x: Any, name: str) -> Any:
     """A tensor of the level above ``x``, by which the level differentiates."""
     if not is_tensor(x):
-        raise RuntimeError(
-            f"{name}: expected the arguments to differentiate by to be tensors, but got {type(x).__name__}"
+        raise ValueError(
+            f"{name}: Thing passed to transform API must be Tensor, but one of the arguments to differentiate by is "
+            f"{type(x).__name__}"
         )
     if dtypes.category(x.dtype) < 2:
         raise RuntimeError(

@@ -10,6 +10,7 @@ from gradcore import dtypes
 from gradcore.op import conj, op
 from gradcore.ops._batching import aligned, folded, unfolded
 from gradcore.ops._matrices import adjoint_times, check_batches, column, refuse_matrices, refuse_vector, times_adjoint
+from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import broadcast_shapes, broadcast_to
 from gradcore.ops.matmul import bmm, bmm_vmap, matmul, mm, mm_vmap, mv, mv_vmap
 from gradcore.testing.samples import Make, Sample
@@ -232,9 +233,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Sizes ``(*, in)`` and ``(out, in)`` give ``(*, out)``.
 
     Raises:
+        TypeError: an operand is no tensor.
         RuntimeError: the sizes do not fit, or the dtypes differ.
     """
-    ndim, weights = input.ndim, weight.ndim
+    try:
+        ndim, weights = input.ndim, weight.ndim
+    except AttributeError:
+        ndim, weights = as_tensor(input, "linear").ndim, as_tensor(weight, "linear", "weight", 2).ndim
     if not ndim or not weights:
         raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {ndim}D and {weights}D")
     if bias is None:

@@ -92,7 +92,7 @@ def expand(input: Tensor, *sizes_: Any, size: Any = None) -> Tensor:
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """``input`` expanded to the shape of ``other``."""
-    return expand(input, other.shape)
+    return expand(input, as_tensor(other, "expand_as", "other").shape)
 
 
 @standard("broadcast_to")

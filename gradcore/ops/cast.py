@@ -126,7 +126,13 @@ cdouble = _cast_method("cdouble", dtypes.complex128)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
-    """The values in the dtype, and on the device, of ``other``."""
+    """The values in the dtype, and on the device, of ``other``.
+
+    Raises:
+        TypeError: ``other`` is no tensor.
+    """
+    if not is_tensor(other):
+        raise TypeError(f"type_as(): argument 'other' (position 1) must be Tensor, not {type(other).__name__}")
     return to(self, other)
 
 

@@ -288,6 +288,8 @@ def _size(size: tuple[Any, ...]) -> tuple[int, ...]:
     """The sizes of a factory call, as several numbers or as one sequence."""
     if len(size) == 1 and type(size[0]) is int and size[0] >= 0:
         return size
+    if len(size) == 1 and isinstance(size[0], (bool, str, bytes, dict, set)):
+        raise TypeError(f"argument 'size' must be tuple of ints, not {type(size[0]).__name__}: {size[0]!r}")
     if len(size) == 1 and not isinstance(size[0], int):
         # A sequence; or a tensor or NumPy integer, which is one size.
         ndim: int = getattr(size[0], "ndim", 1)

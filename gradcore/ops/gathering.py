@@ -452,7 +452,7 @@ def check_smaller(function: str, index: Tensor, x: Tensor, name: str, dim: int |
             f"{function}(): Index tensor must have the same number of dimensions as {name} tensor, but got "
             f"{list(index.shape)} and {list(x.shape)}"
         )
-    for d, (n, m) in enumerate(zip(index.shape, x.shape, strict=False)):
+    for d, (n, m) in enumerate(zip(index.shape or (1,), x.shape or (1,), strict=False)):
         if n > m and d != dim:
             raise RuntimeError(
                 f"{function}(): Size does not match at dimension {d}: expected index {list(index.shape)} to be no larger "

@@ -470,7 +470,7 @@ def _parse(input: Tensor, items: Sequence[Any]) -> _Parsed:
         elif kind is slice:
             size = rest._data.shape[dim]
             bounds = _bounds(i, size)
-            if bounds != (0, size, 1):
+            if not _takes_all(i, size):
                 rest = slice_along(rest, dim, *bounds)
             dim += 1
         elif i is Ellipsis:
@@ -573,7 +573,12 @@ def _bounds(at: slice, size: int) -> tuple[int, int, int]:
 
 
 def _is_full(at: slice, input: Tensor) -> bool:
-    return bool(input._data.shape) and _bounds(at, input._data.shape[0]) == (0, input._data.shape[0], 1)
+    return bool(input._data.shape) and _takes_all(at, input._data.shape[0])
+
+
+def _takes_all(at: slice, size: int) -> bool:
+    """Whether a slice is written as one of everything, which PyTorch takes for no slice at all."""
+    return not at.start and (at.stop is None or at.stop >= size) and at.step in (None, 1)
 
 
 def _with_indices(at: tuple[Any, ...], indices: Sequence[Any]) -> tuple[Any, ...]:

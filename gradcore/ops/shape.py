@@ -214,7 +214,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """The same memory seen with the shape of ``other``."""
-    return view(input, other.shape)
+    return view(input, as_tensor(other, "view_as", "other").shape)
 
 
 @standard("reshape")

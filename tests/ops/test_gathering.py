@@ -219,4 +219,6 @@ def test_a_failed_write_changes_nothing():
 def test_a_number_counts_as_a_vector(torch):
     agree(torch, "x[:1].clone().scatter_add_(0, t.tensor([0]), y)", VECTOR, NUMBER)
     agree(torch, "x[:1].scatter(0, t.tensor([0]), y)", VECTOR, NUMBER)
+    agree(torch, "x.clone().scatter_add_(0, t.tensor([0, 1]), y)", VECTOR, NUMBER)
+    agree(torch, "x.scatter(0, t.tensor([0, 1]), y)", VECTOR, NUMBER)
     agree(torch, "x.clone().index_fill_(0, t.tensor([0]), t.tensor(1j))", VECTOR)

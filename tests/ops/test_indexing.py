@@ -452,3 +452,17 @@ def test_any_index_gives_what_pytorch_gives(torch, index, wide):
             continue
         results.append((node, part.tolist(), x.grad.tolist(), y.tolist(), y._version))
     assert results[0] == results[1], index
+
+
+@pytest.mark.parametrize("size", [0, 3])
+@pytest.mark.parametrize("part", ["1:", "0:", ":1", "-1:", ":-1", "-5:", ":7", "-3:3", "0:3", ":", "::1", "::2"])
+def test_what_counts_as_a_slice_of_everything(torch, part, size):
+    found = []
+    for t in (gc, torch):
+        x = t.ones(size, requires_grad=True)
+        y = x * 1
+        exec(f"y[..., {part}] = y.detach()[{part}].clone()", {"y": y})
+        z = x * 1
+        exec(f"z[{part}] = z.detach()[{part}].clone()", {"z": z})
+        found.append([type(v.grad_fn).__name__ for v in (eval(f"x[..., {part}]"), eval(f"x[{part}]"), y, z)])
+    assert found[0] == found[1]
