@@ -168,7 +168,10 @@ def _plain_case(op: Op, params: str) -> list[str]:
     if op.differentiable:
         if beside_number:
             arguments = "".join(", " + n for n in (first, "saved", *op.params))
-            body += [f"if {first}._req: bits |= 1", f"if bits and mode is PLAIN: recorders[bits](out, raw, xp{arguments})"]
+            body += [
+                f"if {first}._req: bits |= 1",
+                f"if bits and mode is PLAIN: recorders[bits](out, raw, xp{arguments})",
+            ]
         else:
             arguments = "".join(", " + n for n in (*op.operands, *op.params))
             terms = " | ".join(f"({1 << i} if {o}._req else 0)" for i, o in enumerate(op.operands))

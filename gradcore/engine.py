@@ -512,7 +512,9 @@ def call_node(node: Node, grads: Sequence[Any]) -> Any:
         if g is None:
             continue
         if not isinstance(g, RUNTIME["Tensor"]):
-            raise TypeError(f"argument {i} is not a Variable: {node.name()} takes tensors or None, not {type(g).__name__}")
+            raise TypeError(
+                f"argument {i} is not a Variable: {node.name()} takes tensors or None, not {type(g).__name__}"
+            )
         if g.shape != output.shape or g.device != output.device:
             raise RuntimeError(
                 f"{node.name()} expects a gradient of shape {list(output.shape)} on {output.device} as argument {i}, but "

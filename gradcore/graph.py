@@ -429,7 +429,9 @@ def _who_wrote(node: Node, saved: Tensor, expected: int) -> str:
     parts = _where_saved(node)
     writes = watch.writes_since(saved._cell, expected)
     if not writes:
-        return f"{parts}. Which line changed it is not known: other tensors shared its memory before anomaly mode was on"
+        return (
+            f"{parts}. Which line changed it is not known: other tensors shared its memory before anomaly mode was on"
+        )
     if len(writes) > 1:
         parts += f". It was changed {saved._version - expected} times since then, first at {writes[0][1]}"
     return f"{parts}. It was changed last at {writes[-1][1]}"

@@ -160,7 +160,9 @@ def grad(
     if is_grads_batched:
         from gradcore.autograd._batched import batched_grad
 
-        return batched_grad(grad, outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+        return batched_grad(
+            grad, outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
+        )
     names = list(inputs) if type(inputs) is dict else None
     given = _given_inputs(inputs, "grad")
     targets = _targets(given)
@@ -172,7 +174,9 @@ def grad(
                 f"One of the differentiated Tensors does not require grad: the one at index {i}. Call requires_grad_() on it "
                 "before it is used"
             )
-    found = _capture(roots, targets, create_graph if retain_graph is None else retain_graph, create_graph, moves_tensors)
+    found = _capture(
+        roots, targets, create_graph if retain_graph is None else retain_graph, create_graph, moves_tensors
+    )
     results: list[Any] = []
     for i, (t, g) in enumerate(zip(targets, found, strict=True)):
         if g is None:
@@ -202,9 +206,7 @@ def _moves_tensors(mode: Mode, backward: bool = False) -> bool:
     return mode.level is not None or mode.dual is not None
 
 
-def _capture(
-    roots: Any, targets: Sequence[Tensor], keep_graph: bool, create_graph: bool, tensors: bool
-) -> list[Any]:
+def _capture(roots: Any, targets: Sequence[Tensor], keep_graph: bool, create_graph: bool, tensors: bool) -> list[Any]:
     captures = [Capture(edge_of(t)) for t in targets]
     walk(roots, keep_graph=keep_graph, create_graph=create_graph, tensors=tensors, captures=captures)
     return [c.grad for c in captures]
@@ -242,7 +244,9 @@ def _targets(given: Sequence[Any]) -> list[Any]:
     targets = [stand_in(x) if x.__class__ is GradientEdge else x for x in given]
     for i, t in enumerate(targets):
         if not is_tensor(t):
-            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__} at index {i}")
+            raise RuntimeError(
+                f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__} at index {i}"
+            )
     return targets
 
 

@@ -208,7 +208,9 @@ def full_like(
 # Methods of Tensor.
 
 
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A leaf that holds a copy of ``data``, in the dtype and on the device of this tensor; see :func:`tensor`."""
     dtype, device = _as_in(self, dtype, device)
     return tensor(data, dtype=dtype, device=device, requires_grad=requires_grad)
@@ -365,7 +367,9 @@ def _refuse_ragged(data: Any, lengths: Sequence[int], dim: int) -> None:
     """Raise for the first place at which nested sequences are not as deep and as long as the first of them."""
     if dim == len(lengths):
         if isinstance(data, list):
-            raise TypeError(f"must be real number, not list: {dim} levels of sequences were expected, as at the beginning")
+            raise TypeError(
+                f"must be real number, not list: {dim} levels of sequences were expected, as at the beginning"
+            )
     elif not isinstance(data, list):
         raise TypeError(f"not a sequence: expected sequence of length {lengths[dim]} at dim {dim}, but got {data!r}")
     elif len(data) != lengths[dim]:
