@@ -39,7 +39,6 @@ from gradcore.dtypes import uint8 as uint8
 from gradcore.dtypes import uint16 as uint16
 from gradcore.dtypes import uint32 as uint32
 from gradcore.dtypes import uint64 as uint64
-from gradcore.explanation import explain as explain
 from gradcore.grad_mode import enable_grad as enable_grad
 from gradcore.grad_mode import inference_mode as inference_mode
 from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
@@ -99,10 +98,13 @@ if TYPE_CHECKING:
     from gradcore import nn as nn
     from gradcore import optim as optim
     from gradcore import utils as utils
+    from gradcore.explanation import explain as explain
 
 
 def __getattr__(name: str) -> Any:
     # A program that has no need of them does not pay for their import.
     if name in _ON_DEMAND:
         return importlib.import_module(f"gradcore.{name}")
+    if name == "explain":
+        return importlib.import_module("gradcore.explanation").explain
     raise AttributeError(f"module 'gradcore' has no attribute {name!r}")

@@ -5,7 +5,6 @@ The engine makes a :class:`Watcher` for a walk in anomaly mode or debug mode, an
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -371,6 +370,8 @@ def _count(cell: Any) -> int:
 
 def _digest(raw: Any, where: Any) -> bytes:
     host = np.asarray(where.backend.to_numpy(raw))
+    import hashlib  # few programs look for writes behind gradcore's back
+
     return hashlib.blake2b(host.tobytes(), digest_size=16).digest()
 
 

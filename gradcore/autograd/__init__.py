@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
-from gradcore.autograd.function import Function
 from gradcore.autograd.grad_mode import (
     _force_original_view_tracking,
     _unsafe_preserve_version_counter,
@@ -28,6 +28,7 @@ from gradcore.op import RUNTIME, bind, is_tensor, wrap
 from gradcore.view import edge_of, sync
 
 if TYPE_CHECKING:
+    from gradcore.autograd.function import Function
     from gradcore.tensor import Tensor
 
 __all__ = [
@@ -320,10 +321,10 @@ def _checked(out: Tensor, g: Any, i: int) -> Tensor:
 
 def __getattr__(name: str) -> Any:
     # A program that has no need of them does not pay for their import.
-    if name in ("forward_ad", "functional"):
-        import importlib
-
+    if name in ("forward_ad", "function", "functional"):
         return importlib.import_module(f"gradcore.autograd.{name}")
+    if name == "Function":
+        return importlib.import_module("gradcore.autograd.function").Function
     raise AttributeError(f"module 'gradcore.autograd' has no attribute {name!r}")
 
 

@@ -21,7 +21,6 @@ from gradcore.autograd._jacobians import (
     sequence,
     tangents,
 )
-from gradcore.autograd.function import Function
 from gradcore.errors import GradcheckError
 from gradcore.grad_mode import no_grad
 from gradcore.op import is_tensor
@@ -380,26 +379,15 @@ def _check_zero(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
             raise GradcheckError(f"grad is incorrect device: {g.device} for an input on {x.device}")
 
 
-class _Undefined(Function):
-    """Passes its operands on, and no gradient back."""
-
-    @staticmethod
-    def forward(ctx: Any, *xs: Any) -> Any:
-        return tuple(x.clone() for x in xs)
-
-    @staticmethod
-    def backward(ctx: Any, *gs: Any) -> Any:
-        return (None,) * len(gs)
-
-
 def _check_undefined(func: Callable[..., Any], args: Sequence[Any], inputs: Sequence[Tensor]) -> None:
     """Whether undefined gradients of all outputs, and of each of them alone, count as zeros."""
     from gradcore.autograd import grad
+    from gradcore.autograd._undefined import Undefined
 
     count = sum(y.requires_grad for y in differentiable(func(*args)))
     for kept in [None, *range(count)] if count > 1 else [None]:
         outputs = [y for y in differentiable(func(*args)) if y.requires_grad]
-        cut = list(_Undefined.apply(*outputs))
+        cut = list(Undefined.apply(*outputs))
         if kept is not None:
             cut[kept] = outputs[kept]
         weights = [from_numbers(np.zeros(numbers(y).size), y) for y in cut]
