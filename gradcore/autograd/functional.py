@@ -7,7 +7,7 @@ which nest and compose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradcore.autograd import grad
 from gradcore.grad_mode import enable_grad, is_grad_enabled, set_grad_enabled
@@ -44,10 +44,7 @@ def vjp(
         RuntimeError: ``v`` does not fit, or is missing; ``strict`` finds independence.
     """
     with enable_grad():
-        given, was_tuple = _as_inputs(inputs, "inputs", "vjp")
-        given = _variables(given, create_graph)
-        outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "vjp")
-        _check_requires_grad(outputs, "outputs", strict)
+        given, was_tuple, outputs, out_tuple = _evaluate(func, inputs, "vjp", create_graph, strict)
         vector = _vector(
             v, outputs, out_tuple, "the user-provided function returns a single Tensor with a single element"
         )
@@ -72,23 +69,14 @@ def jvp(
         ``(func_output, jvp)``; both have the shapes of the outputs.
     """
     with enable_grad():
-        given, was_tuple = _as_inputs(inputs, "inputs", "jvp")
-        given = _variables(given, create_graph)
-        vector = _vector(
-            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
-        )
-        outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "jvp")
-        _check_requires_grad(outputs, "outputs", strict)
+        given, was_tuple, outputs, out_tuple = _evaluate(func, inputs, "jvp", create_graph, strict)
+        vector = _direction(v, given, was_tuple)
         # The backward walk is linear in its start: its own derivative by that is the product wanted.
         start = tuple(zeros_like(o, requires_grad=True) for o in outputs)
         grads = _grads(outputs, given, start, True, True)
         _check_requires_grad(grads, "grad_input", strict)
-    if create_graph:
-        with enable_grad():
-            found = _grads(grads, start, vector, True, True)
-            result = _filled(found, outputs, strict, create_graph, "back_trick")
-    else:
-        found = _grads(grads, start, vector, False, False)
+    with set_grad_enabled(True if create_graph else is_grad_enabled()):
+        found = _grads(grads, start, vector, create_graph, create_graph)
         result = _filled(found, outputs, strict, create_graph, "back_trick")
     return _finish(outputs, out_tuple, create_graph), _finish(result, out_tuple, create_graph)
 
@@ -108,16 +96,9 @@ def vhp(
         ``(func_output, vhp)``; the second has the shapes of the inputs.
     """
     with enable_grad():
-        given, was_tuple = _as_inputs(inputs, "inputs", "vhp")
-        given = _variables(given, create_graph)
-        vector = _vector(
-            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
-        )
-        outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "vhp")
-        _check_requires_grad(outputs, "outputs", strict)
-        _check_single(outputs, out_tuple, "vhp")
-        jacobian_ = _grads(outputs, given, None, True, True)
-        _check_requires_grad(jacobian_, "jacobian", strict)
+        given, was_tuple, outputs, out_tuple = _evaluate(func, inputs, "vhp", create_graph, strict)
+        vector = _direction(v, given, was_tuple)
+        jacobian_ = _gradient(outputs, given, out_tuple, "vhp", strict)
     with set_grad_enabled(True if create_graph else is_grad_enabled()):
         grads = _grads(jacobian_, given, vector, create_graph, create_graph)
         result = _filled(grads, given, strict, create_graph, "double_back")
@@ -136,16 +117,9 @@ def hvp(
     :func:`vhp` gives the same for functions that are twice continuously differentiable, for less.
     """
     with enable_grad():
-        given, was_tuple = _as_inputs(inputs, "inputs", "hvp")
-        given = _variables(given, create_graph)
-        vector = _vector(
-            v, given, was_tuple, "the input to the user-provided function is a single Tensor with a single element"
-        )
-        outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "hvp")
-        _check_requires_grad(outputs, "outputs", strict)
-        _check_single(outputs, out_tuple, "hvp")
-        jacobian_ = _grads(outputs, given, None, True, True)
-        _check_requires_grad(jacobian_, "jacobian", strict)
+        given, was_tuple, outputs, out_tuple = _evaluate(func, inputs, "hvp", create_graph, strict)
+        vector = _direction(v, given, was_tuple)
+        jacobian_ = _gradient(outputs, given, out_tuple, "hvp", strict)
         start = tuple(zeros_like(x, requires_grad=True) for x in given)
         double = _grads(jacobian_, given, start, True, True)
         _check_requires_grad(double, "hessian", strict)
@@ -191,10 +165,7 @@ def jacobian(
     if strategy == "forward-mode":
         return _jacobian_forward(func, inputs, create_graph, strict, vectorize)
     with enable_grad():
-        given, was_tuple = _as_inputs(inputs, "inputs", "jacobian")
-        given = _variables(given, create_graph)
-        outputs, out_tuple = _as_outputs(func(*given), "outputs of the user-provided function", "jacobian")
-        _check_requires_grad(outputs, "outputs", strict)
+        given, was_tuple, outputs, out_tuple = _evaluate(func, inputs, "jacobian", create_graph, strict)
         if vectorize:
             if strict:
                 raise RuntimeError(
@@ -247,6 +218,38 @@ def hessian(
 
     result = jacobian(gradient, given, create_graph, strict, vectorize, outer_jacobian_strategy)
     return result if was_tuple else result[0][0]
+
+
+class _Evaluated(NamedTuple):
+    inputs: tuple[Any, ...]
+    was_tuple: bool
+    outputs: tuple[Any, ...]
+    out_tuple: bool
+
+
+def _evaluate(func: Callable[..., Any], inputs: Any, name: str, create_graph: bool, strict: bool) -> _Evaluated:
+    """The inputs as variables to differentiate by, and what the function makes of them."""
+    given, was_tuple = _as_inputs(inputs, "inputs", name)
+    variables = _variables(given, create_graph)
+    outputs, out_tuple = _as_outputs(func(*variables), "outputs of the user-provided function", name)
+    _check_requires_grad(outputs, "outputs", strict)
+    return _Evaluated(variables, was_tuple, outputs, out_tuple)
+
+
+def _gradient(
+    outputs: Sequence[Any], inputs: Sequence[Any], out_tuple: bool, name: str, strict: bool
+) -> tuple[Any, ...]:
+    """The gradient of a function with a single number as its output, to be differentiated again."""
+    _check_single(outputs, out_tuple, name)
+    found = _grads(outputs, inputs, None, True, True)
+    _check_requires_grad(found, "jacobian", strict)
+    return found
+
+
+def _direction(v: Any, inputs: Sequence[Any], was_tuple: bool) -> tuple[Any, ...]:
+    """A vector in the space of the inputs."""
+    when = "the input to the user-provided function is a single Tensor with a single element"
+    return _vector(v, inputs, was_tuple, when)
 
 
 def _jacobian_forward(func: Callable[..., Any], inputs: Any, create_graph: bool, strict: bool, vectorize: bool) -> Any:
@@ -360,7 +363,7 @@ def _variables(inputs: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
     return tuple(x.detach().requires_grad_() for x in inputs)
 
 
-def _vector(v: Any, like: Sequence[Any], is_tuple: bool, when: str) -> tuple[Any, ...] | None:
+def _vector(v: Any, like: Sequence[Any], is_tuple: bool, when: str) -> tuple[Any, ...]:
     if v is None:
         if len(like) != 1 or like[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {when}: it is of the shape of that otherwise")
