@@ -1,8 +1,8 @@
 """Transforms of functions, as ``torch.func``: gradients, Jacobians, batches; they compose with each other to any depth."""
 
-from gradcore.func.forward import jacfwd, jvp, linearize
+from gradcore.func.forward import hessian, jacfwd, jvp, linearize
 from gradcore.func.modules import functional_call, stack_module_state
-from gradcore.func.reverse import grad, grad_and_value, hessian, jacrev, vjp
+from gradcore.func.reverse import grad, grad_and_value, jacrev, vjp
 from gradcore.func.vectorize import vmap
 
 __all__ = [

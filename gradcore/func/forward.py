@@ -1,4 +1,4 @@
-"""Forward mode as transforms of functions: ``jvp``, ``jacfwd``, ``linearize``."""
+"""Forward mode as transforms of functions: ``jvp``, ``jacfwd``, ``hessian``, ``linearize``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from gradcore import dtypes
 from gradcore.func._calls import Argnums, check_outputs, lowered, replaced, select, unit_basis, with_aux
 from gradcore.func._tree import flatten, map_tree, unflatten
-from gradcore.func.reverse import vjp
+from gradcore.func.reverse import jacrev, vjp
 from gradcore.func.vectorize import vmap
 from gradcore.op import is_tensor, wrap
 from gradcore.ops.creation import zeros
 from gradcore.transforms.forward import DualLevel, outside_dual, tangent_of
 from gradcore.transforms.level import Level
 
-__all__ = ["jacfwd", "jvp", "linearize"]
+__all__ = ["hessian", "jacfwd", "jvp", "linearize"]
 
 
 def jvp(
@@ -125,6 +125,11 @@ def jacfwd(
         return (result, found[2]) if has_aux else result
 
     return wrapper
+
+
+def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function that computes the Hessian of ``func``: forward mode over reverse mode, ``jacfwd(jacrev(func))``."""
+    return jacfwd(jacrev(func, argnums), argnums)
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:

@@ -1,4 +1,4 @@
-"""Reverse mode as transforms of functions: ``grad``, ``grad_and_value``, ``vjp``, ``jacrev``, ``hessian``."""
+"""Reverse mode as transforms of functions: ``grad``, ``grad_and_value``, ``vjp``, ``jacrev``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradcore.ops.creation import zeros
 from gradcore.transforms.level import Level
 from gradcore.view import sync
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacrev", "vjp"]
+__all__ = ["grad", "grad_and_value", "jacrev", "vjp"]
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -176,13 +176,6 @@ def jacrev(
         return (result, found[2]) if has_aux else result
 
     return wrapper
-
-
-def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
-    """A function that computes the Hessian of ``func``: forward mode over reverse mode, ``jacfwd(jacrev(func))``."""
-    from gradcore.func.forward import jacfwd
-
-    return jacfwd(jacrev(func, argnums), argnums)
 
 
 def _variable(level: Level, x: Any, name: str) -> Any:
