@@ -35,6 +35,7 @@ __all__ = [
     "InputMetadata",
     "Node",
     "RemovableHandle",
+    "SavesNothing",
     "Slot",
     "node_class",
     "node_of",
@@ -362,6 +363,16 @@ def shown_inputs(node: Node) -> Sequence[int] | None:
         return None
     # An operation with the derivative of no operand shows all: it refuses in backward, not here.
     return [i for i, name in enumerate(op.operands) if name in op.rules] if op.rules else None
+
+
+class SavesNothing:
+    """A plan of nodes that save nothing of what their tensors hold."""
+
+    saves_tensors = False
+
+    def read_saved(self, node: Node, name: str) -> Any:
+        """There is no saved value to show."""
+        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
 
 
 def node_of(edge: Node | Slot) -> Node:

@@ -18,11 +18,11 @@ from gradcore import dtypes
 from gradcore.device import device, get_default_device, resolve
 from gradcore.grad_mode import current_mode
 from gradcore.graph import node_class
+from gradcore.inplace import check_inplace, forget, write
 from gradcore.op import is_tensor, wrap
 from gradcore.ops.assignment import copy_
 from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.creation import _as_in, _leaf, _size
-from gradcore.view import check_inplace, forget, write
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

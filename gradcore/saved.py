@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from gradcore.grad_mode import Mode, current_mode, enter_grad, leave_mode
 from gradcore.graph import (
     Node,
+    SavesNothing,
     Slot,
     describe_value,
     new_node,
@@ -360,18 +361,13 @@ def _new(name: str) -> SavedTensor:
     return made
 
 
-class _IdentityPlan:
+class _IdentityPlan(SavesNothing):
     """Runs the node between a leaf and what an unpack hook gave for it."""
-
-    saves_tensors = False
 
     def raw(self, node: Node, xp: Any, g: Any) -> tuple[Any, ...]:
         return (g,)
 
     graph = raw
-
-    def read_saved(self, node: Node, name: str) -> Any:
-        raise AttributeError(f"{type(node).__name__!r} object has no attribute '_saved_{name}'")
 
 
 _IDENTITY = _IdentityPlan()

@@ -17,10 +17,11 @@ from gradcore import dtypes, printing, watch
 from gradcore.device import device, resolve
 from gradcore.grad_mode import current_mode, is_grad_enabled, is_inference_mode_enabled
 from gradcore.graph import LEAF, NO_VERSIONS, OWN_DTYPE, Cut, Node, RemovableHandle, hooks_of, node_of, output_nr
+from gradcore.inplace import bump, replace_memory
 from gradcore.methods import Operations
 from gradcore.op import RUNTIME, bind
 from gradcore.size import Size
-from gradcore.view import bump, replace_memory, requires_grad, sync
+from gradcore.view import requires_grad, sync
 
 if TYPE_CHECKING:
     import weakref

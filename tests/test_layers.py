@@ -21,7 +21,7 @@ LAYERS = [
     {"backend", "dtypes", "errors", "grad_mode", "lazy", "printing", "return_types", "runtime", "size", "spelling"}
     | {"testing", "watch"},
     {"device"},
-    {"codegen", "diagnosis", "engine", "graph", "namespace", "op", "operands", "saved", "view"},
+    {"codegen", "diagnosis", "engine", "graph", "inplace", "namespace", "op", "operands", "saved", "view"},
     {"ops", "random"},
     {"methods"},
     {"tensor"},
@@ -34,14 +34,14 @@ LAYERS = [
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 # What moves arrays about without knowing one array library from another.
-NEUTRAL = {"codegen", "device", "engine", "grad_mode", "graph", "lazy", "namespace", "op", "runtime", "view"}
+NEUTRAL = {"codegen", "device", "engine", "grad_mode", "graph", "inplace", "lazy", "namespace", "op", "runtime", "view"}
 
 # nn and optim are built on what users have; here is what else they may take, name by name.
 PUBLIC = {"autograd", "dtypes", "grad_mode", "nn", "ops", "optim", "random", "tensor", "utils"}
 INTERNALS_ALLOWED = {
     "op.is_tensor",
     "op.wrap",  # a tensor of an array that an update computed
-    "view.bump",  # an update writes into parameters, and says so
+    "inplace.bump",  # an update writes into parameters, and says so
     "graph.HookDict",  # a module has hooks and handles of the same kind as tensors
     "graph.RemovableHandle",
     "operands.is_tensor",

@@ -14,11 +14,12 @@ from gradcore import diagnosis, dtypes, watch
 from gradcore.engine import check_shape, edge_namespace
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.graph import LEAF, Cut, Node, Slot, new_node, next_sequence_number, node_class
+from gradcore.inplace import bump, check_inplace, rebase
 from gradcore.op import is_tensor, wrap
 from gradcore.ops.shape import alias as identity_view
 from gradcore.saved import save
 from gradcore.transforms.forward import tangent_of
-from gradcore.view import alias, bump, check_inplace, rebase, requires_grad, sync
+from gradcore.view import alias, requires_grad, sync
 
 if TYPE_CHECKING:
     from gradcore.autograd.function import BackwardCFunction, Function

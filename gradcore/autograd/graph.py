@@ -16,8 +16,8 @@ from gradcore.autograd.saved_tensors import (
 )
 from gradcore.engine import Walk, current_walk, edge_namespace
 from gradcore.graph import AccumulateGrad, Node, RemovableHandle, Slot
+from gradcore.inplace import bump
 from gradcore.op import is_tensor, wrap
-from gradcore.view import bump
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

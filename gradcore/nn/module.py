@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Self
 from gradcore import dtypes
 from gradcore.grad_mode import no_grad
 from gradcore.graph import HookDict, RemovableHandle
+from gradcore.inplace import bump
 from gradcore.nn.parameter import Parameter
 from gradcore.ops.cast import _to_arguments
 from gradcore.tensor import Tensor
 from gradcore.utils.grads import clear_grad
-from gradcore.view import bump
 
 __all__ = ["IncompatibleKeys", "Module"]
 

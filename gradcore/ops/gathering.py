@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.inplace import check_graph
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batched_indices import number_of_element
 from gradcore.ops._dims import normalize_dim
@@ -33,7 +34,6 @@ from gradcore.ops.indexing import values_put
 from gradcore.ops.shape import reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
-from gradcore.view import check_graph
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

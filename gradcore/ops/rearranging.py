@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.inplace import check_inplace
 from gradcore.op import STANDARD, is_tensor, op, standard
 from gradcore.ops import creation
 from gradcore.ops._batching import aligned, rows, shifted
@@ -19,7 +20,6 @@ from gradcore.ops.selecting import index_select
 from gradcore.ops.shape import ALL, clone_contiguous, insert_dim, reshape, sizes
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
-from gradcore.view import check_inplace
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

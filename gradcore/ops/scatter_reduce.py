@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.inplace import check_graph
 from gradcore.op import op
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._indices import index_tensor, int_samples, refuse_negative, run_with_index_errors, vector
@@ -21,7 +22,6 @@ from gradcore.ops.selecting import spread
 from gradcore.ops.shape import ALL, reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
-from gradcore.view import check_graph
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.inplace import check_graph
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batched_indices import BatchedIndex, in_front
 from gradcore.ops._batching import aligned
@@ -36,7 +37,6 @@ from gradcore.ops.masking import where
 from gradcore.ops.shape import ALL, reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
-from gradcore.view import check_graph
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

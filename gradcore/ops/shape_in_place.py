@@ -12,12 +12,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
+from gradcore.inplace import bump, check_graph, cut_off, is_dense, replace_memory, reshape_in_place
 from gradcore.op import Op, OpFunction, is_tensor, op
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops.shape import insert_dim, squeeze_all, squeeze_dim, squeeze_dims, strided, t, transpose, view_shape
 from gradcore.ops.shape import sizes as sizes_of
 from gradcore.spelling import numpy_names
-from gradcore.view import bump, check_graph, cut_off, edge_of, is_dense, replace_memory, reshape_in_place
+from gradcore.view import edge_of
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from gradcore.inplace import bump
 from gradcore.op import is_tensor, wrap
 from gradcore.optim.optimizer import Optimizer
-from gradcore.view import bump
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

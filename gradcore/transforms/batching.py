@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gradcore import operands as coercion
 from gradcore.device import device
 from gradcore.grad_mode import Mode, current_mode
+from gradcore.inplace import check_fits, check_inplace
 from gradcore.op import RUNTIME, STANDARD, Op, is_tensor, wrap
 from gradcore.ops import broadcasting, indexing, joining, shape
 from gradcore.transforms.level import Level, LevelNamespace, below, like, lowered, raise_escaped
-from gradcore.view import check_fits, check_inplace
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

@@ -22,11 +22,12 @@ from gradcore import operands as coercion
 from gradcore.engine import Capture, project, walk
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.graph import node_of
+from gradcore.inplace import write_here
 from gradcore.op import RUNTIME, Op, bind, is_tensor, wrap
 from gradcore.ops import broadcasting, shape
 from gradcore.saved import SavedTensor
 from gradcore.transforms.level import widened
-from gradcore.view import alias, replay_tensor, write_here
+from gradcore.view import alias, replay_tensor
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradcore.device import device, device_of
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
+from gradcore.inplace import write_here
 from gradcore.namespace import CREATION, TensorNamespace, constant, on_tensors
 from gradcore.op import RUNTIME, STANDARD, Op, bind, is_tensor, wrap
 from gradcore.operands import Call
-from gradcore.view import write_here
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
