@@ -105,6 +105,7 @@ def op(
     linear: bool = False,
     multilinear: bool = False,
     elementwise: bool | None = None,
+    reads_layout: bool = False,
     scoped: bool = True,
     standard: str | Sequence[str] = (),
     samples: Callable[..., Iterable[Any]] | None = None,
@@ -125,6 +126,7 @@ def op(
         linear, multilinear: the operation is linear in all operands together, or in each of them.
         elementwise: each element of the result depends on the elements at its place alone, after broadcasting: so a
             batch needs no rule. Default: whether ``d`` is given.
+        reads_layout: the operation is about how its operand lies in memory; of other layouts it makes something else.
         scoped: ``False`` if nothing is computed, so that no device scope is needed.
         standard: the name of this operation in the Array API (or in :class:`gradcore.backend.Namespace`), if its
             operands and parameters are the same there; rules that call ``xp.<name>`` then work on tensors, too.
@@ -141,6 +143,7 @@ def op(
         made.nondifferentiable = frozenset(nondifferentiable)
         made.differentiable = differentiable
         made.linear, made.multilinear = linear, multilinear
+        made.reads_layout = reads_layout
         made.elementwise = (d is not None) if elementwise is None else elementwise
         made.scoped = scoped and not view
         made.samples = samples
@@ -198,6 +201,7 @@ class Op:
     linear: bool
     multilinear: bool
     elementwise: bool
+    reads_layout: bool
     scoped: bool
     samples: Callable[..., Iterable[Any]] | None
     node_class: type[Node]

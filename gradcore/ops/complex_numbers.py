@@ -105,7 +105,14 @@ def _pairs_of_reals(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape))
 
 
-@op(node="ViewAsComplexBackward0", view=True, linear=True, standard="view_as_complex", samples=_pairs_of_reals)
+@op(
+    node="ViewAsComplexBackward0",
+    view=True,
+    linear=True,
+    reads_layout=True,
+    standard="view_as_complex",
+    samples=_pairs_of_reals,
+)
 def view_as_complex(xp: Any, input: Any, /) -> Any:
     """Pairs of real numbers, in a last dimension of size 2, as complex numbers; a view.
 

@@ -130,7 +130,7 @@ def _strided_views(make: Make) -> Iterator[Sample]:
     yield Sample(make(3), size=(), stride=(), offset=2, steps=(1,))
 
 
-@op(node="AsStridedBackward0", view=True, linear=True, samples=_strided_views)
+@op(node="AsStridedBackward0", view=True, linear=True, reads_layout=True, samples=_strided_views)
 def strided(
     xp: Any, input: Any, /, size: tuple[int, ...], stride: tuple[int, ...], offset: int, steps: tuple[int, ...]
 ) -> Any:
