@@ -589,6 +589,7 @@ def test_a_real_leaf_gets_the_real_part(t):
 N = 100_000
 
 
+@pytest.mark.slow
 def test_a_long_chain_neither_recurses_nor_crashes_when_freed():
     x = gc.ones(2, requires_grad=True)
     y = x

@@ -14,6 +14,8 @@ import pytest
 
 import gradcore as gc
 
+pytestmark = pytest.mark.slow
+
 PRELUDE = """
 import gc as collector
 grad, vjp, jvp, vmap = t.func.grad, t.func.vjp, t.func.jvp, t.func.vmap

@@ -16,6 +16,8 @@ from gradcore.func import jvp, vjp, vmap
 from gradcore.op import OPS
 from gradcore.testing.samples import Make
 
+pytestmark = pytest.mark.slow
+
 EVERY = sorted(OPS)
 
 # Operations that have no batching rule, and why. They run once per element of the batch, and warn.
@@ -25,11 +27,8 @@ WITHOUT_RULE: dict[str, str] = {}
 # where that is a mask.
 DYNAMIC = {"index", "index_adjoint", "positions", "selected_where", "unique_elements"}
 
-# Their results have the shape of an operand, but the gradient of what is written has as many elements as the mask says.
-DYNAMIC_GRADIENTS = {"filled_in_order", "values_put"}
-
 # They speak of the memory of their operand, which another place of the batch changes.
-OF_MEMORY = {"strided", "view_as_complex"}
+OF_MEMORY = {name for name in EVERY if OPS[name].reads_layout}
 
 SIZE = 3
 
@@ -86,7 +85,7 @@ def run(case, function, *arguments, **options):
                 return vmap(function, **options)(*arguments)
         return vmap(function, **options)(*arguments)
     except RuntimeError as e:
-        if "can output dynamic shape" not in str(e) or case.op.name not in DYNAMIC | DYNAMIC_GRADIENTS:
+        if "can output dynamic shape" not in str(e) or case.op.name not in DYNAMIC:
             raise
         return None
 
@@ -175,7 +174,6 @@ def test_gradients_through_vmap(name):
                     close(g[i], w, case)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_vmap_of_gradients(name):
     """Gradients of all operands for each element, also of those that all elements share."""
@@ -215,7 +213,6 @@ def test_vmap_of_gradients(name):
                 close(g[e], w, case)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in DYNAMIC])
 def test_vmap_of_tangents(name):
     for case in itertools.islice(cases(name), 8):
@@ -244,7 +241,6 @@ def test_vmap_of_tangents(name):
             close(out, gc.stack([w[k] for w in want]), case)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_vmap_of_vmap(name):
     for case in list(cases(name))[:4]:
