@@ -20,6 +20,7 @@ from gradcore.grad_mode import current_mode
 from gradcore.graph import node_class
 from gradcore.inplace import check_inplace, forget, write
 from gradcore.op import is_tensor, wrap
+from gradcore.ops._dims import as_integer
 from gradcore.ops.assignment import copy_
 from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.creation import _as_in, _leaf, _size
@@ -239,6 +240,7 @@ def randint(
         if not isinstance(high, (tuple, list)):
             raise TypeError("randint() needs a size: randint(high, size) or randint(low, high, size)")
         low, high, size = 0, low, high
+    low, high = as_integer(low, "low"), as_integer(high, "high")
     if high <= low:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     source, kind = _source(generator, dtypes.int64 if dtype is None else dtype, device)

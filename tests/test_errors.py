@@ -682,3 +682,20 @@ def test_numpy_arrays_beside_tensors(device):
         x * np.array([object()] * 3)
     with pytest.raises(TypeError):
         np.ones(3) * x
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "x.tril(1.5)",
+        "x.triu(True)",
+        "x.sum(True)",
+        "x.topk(np.ones(2))",
+        "x.round(decimals=0.5)",
+        "t.eye(np.ones(2))",
+        "t.randint(1.5, (2,))",
+    ],
+)
+def test_where_an_integer_belongs_nothing_else_is_taken(call, t):
+    with pytest.raises(TypeError):
+        eval(call, {"t": t, "np": np, "x": t.ones(4, 4)})

@@ -5,7 +5,23 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
-__all__ = ["check_not_empty", "kept_shape", "normalize_dim", "normalize_dims", "reduced_dims"]
+__all__ = ["as_integer", "check_not_empty", "kept_shape", "normalize_dim", "normalize_dims", "reduced_dims"]
+
+
+def as_integer(value: int, argument: str) -> int:
+    """An argument that must be an integer.
+
+    Raises:
+        TypeError: it is none; a truth value counts as none, too.
+    """
+    if value.__class__ is int:
+        return value
+    if value.__class__ is not bool:
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"argument {argument!r} must be int, not {type(value).__name__}")
 
 
 def normalize_dim(dim: int, ndim: int) -> int:
@@ -15,10 +31,7 @@ def normalize_dim(dim: int, ndim: int) -> int:
         IndexError: there is no such dimension.
         TypeError: it is no integer.
     """
-    try:
-        index = operator.index(dim)
-    except TypeError:
-        raise TypeError(f"dim must be an int, not {type(dim).__name__}") from None
+    index = as_integer(dim, "dim")
     size = ndim or 1
     if -size <= index < size:
         return index + size if index < 0 else index

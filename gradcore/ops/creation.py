@@ -13,6 +13,7 @@ from gradcore.device import device_of, get_default_device, resolve
 from gradcore.grad_mode import current_mode, enter_mode, leave_mode
 from gradcore.graph import NO_VERSIONS
 from gradcore.op import is_tensor, wrap
+from gradcore.ops._dims import as_integer
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -171,6 +172,7 @@ def linspace(
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal of an ``n`` × ``m`` matrix (``m`` = ``n`` when not given), zeros elsewhere."""
+    n, m = as_integer(n, "n"), None if m is None else as_integer(m, "m")
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
     where = get_default_device() if device is None else resolve(device)

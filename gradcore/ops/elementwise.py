@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import conj, is_tensor, op, standard
+from gradcore.ops._dims import as_integer
 from gradcore.ops._numeric import extra, kind_of, require_kind
 from gradcore.testing.samples import Make, Sample, pairs, reals, unary
 
@@ -539,12 +540,16 @@ def round_to_decimals_vjp_input(xp: Any, g: Any) -> Any:
 @standard("round")
 def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
     """``input`` rounded to so many digits after the point, half to even; its gradient is zero."""
-    return round_to_integer(input) if decimals is None else round_to_decimals(input, decimals=decimals)  # type: ignore[no-any-return]
+    if decimals is None:
+        return round_to_integer(input)  # type: ignore[no-any-return]
+    return round_to_decimals(input, decimals=as_integer(decimals, "decimals"))  # type: ignore[no-any-return]
 
 
 def round_(self: Tensor, *, decimals: int | None = None) -> Tensor:
     """In-place :func:`round`."""
-    return round_to_integer.inplace(self) if decimals is None else round_to_decimals.inplace(self, decimals=decimals)
+    if decimals is None:
+        return round_to_integer.inplace(self)
+    return round_to_decimals.inplace(self, decimals=as_integer(decimals, "decimals"))
 
 
 @op(node="FracBackward0", elementwise=True, samples=_between_integers)

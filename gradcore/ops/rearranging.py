@@ -11,7 +11,7 @@ from gradcore.inplace import check_inplace
 from gradcore.op import STANDARD, is_tensor, op, standard
 from gradcore.ops import creation
 from gradcore.ops._batching import aligned, rows, shifted
-from gradcore.ops._dims import normalize_dim, normalize_dims
+from gradcore.ops._dims import as_integer, normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import expand_to
 from gradcore.ops.cast import cast
@@ -314,7 +314,7 @@ def _matrices_and_diagonals(make: Make) -> Iterator[Sample]:
 def tril(xp: Any, input: Any, /, diagonal: int = 0) -> Any:
     """The elements on and below a diagonal of a matrix, or of each in a batch; zeros elsewhere."""
     _check_matrix("tril", len(input.shape))
-    return xp.tril(input, k=diagonal)
+    return xp.tril(input, k=as_integer(diagonal, "diagonal"))
 
 
 @tril.vjp("input")
@@ -332,7 +332,7 @@ def tril_vmap(input: Any, diagonal: int) -> Any:
 def triu(xp: Any, input: Any, /, diagonal: int = 0) -> Any:
     """The elements on and above a diagonal of a matrix, or of each in a batch; zeros elsewhere."""
     _check_matrix("triu", len(input.shape))
-    return xp.triu(input, k=diagonal)
+    return xp.triu(input, k=as_integer(diagonal, "diagonal"))
 
 
 @triu.vjp("input")

@@ -9,7 +9,7 @@ from gradcore import dtypes, return_types
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batched_indices import refuse_dynamic_shape
 from gradcore.ops._batching import along, expanded, rows
-from gradcore.ops._dims import check_not_empty, normalize_dim
+from gradcore.ops._dims import as_integer, check_not_empty, normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cumulative import along_dim
 from gradcore.ops.extremum import put_back, require_order, selected
@@ -121,6 +121,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     x, dim = _along("topk", input, dim)
     if x.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes: cast the tensor first, with .to(dtype)")
+    k = as_integer(k, "k")
     if not 0 <= k <= _length(x, dim):
         raise RuntimeError(f"selected index k out of range: k={k}, but dimension {dim} has {_length(x, dim)} elements")
     return return_types.topk(*topk_dim(x, k, dim, largest))
