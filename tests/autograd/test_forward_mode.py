@@ -46,6 +46,7 @@ def test_jvp_is_the_adjoint_of_vjp(name):
         assert ahead == pytest.approx(back, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_each_operand_alone_may_have_a_tangent(name):
     rng = np.random.default_rng(0)

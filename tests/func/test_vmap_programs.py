@@ -9,6 +9,8 @@ import pytest
 
 import gradcore as gc
 
+pytestmark = pytest.mark.slow
+
 # Lines of a program; {a} is a tensor made before, {s} a value, ``i`` an index that differs among the elements.
 VIEWS = (
     "{a}[1:]",
