@@ -45,6 +45,7 @@ from gradcore.grad_mode import is_grad_enabled as is_grad_enabled
 from gradcore.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
 from gradcore.grad_mode import no_grad as no_grad
 from gradcore.grad_mode import set_grad_enabled as set_grad_enabled
+from gradcore.names import LAZY as _LAZY
 from gradcore.op import is_tensor as is_tensor
 from gradcore.ops.activation import *  # noqa: F403 - the operations list their public names themselves
 from gradcore.ops.addmm import *  # noqa: F403
@@ -107,4 +108,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"gradcore.{name}")
     if name == "explain":
         return importlib.import_module("gradcore.explanation").explain
+    if name in _LAZY:
+        found = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+        return found
     raise AttributeError(f"module 'gradcore' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Functions whose code is written and compiled at their first call.
+"""Functions whose code is written and compiled at their first call, and methods whose module is imported then.
 
 gradcore generates a function for each operation. Compiling all of them would be most of the time of ``import gradcore``, and
 a program uses few.
@@ -6,11 +6,13 @@ a program uses few.
 
 from __future__ import annotations
 
+import importlib
+import operator
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-__all__ = ["define", "lazy_function"]
+__all__ = ["define", "lazy_function", "on_demand"]
 
 
 def define(source: str, name: str, scope: dict[str, Any], origin: str) -> FunctionType:
@@ -45,3 +47,24 @@ def lazy_function(name: str, source: Callable[[], str], names: Callable[[], dict
 def _compile_and_call(*args: Any, **kwargs: Any) -> Any:
     # The code of every lazy function before its first call; ``compile_now`` is one of its own globals.
     return compile_now()(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821
+
+
+class on_demand:  # noqa: N801 - used like a function
+    """A method that is a function of a module which is imported when the method is first asked for.
+
+    Args:
+        module: the module's full name.
+        name: the function's name there; ``"cholesky.inplace"`` for an operation's in-place twin.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module, self.name = module, name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.owner, self.attribute = owner, name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        function = operator.attrgetter(self.name)(importlib.import_module(self.module))
+        # From now on it is an ordinary method.
+        setattr(self.owner, self.attribute, function)
+        return function if instance is None else function.__get__(instance, owner)

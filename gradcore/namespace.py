@@ -6,14 +6,18 @@ that named themselves with ``standard=``, and creation functions bound to the de
 
 from __future__ import annotations
 
+import importlib
+import operator
 from typing import Any
 
 from gradcore import dtypes
 from gradcore.op import STANDARD, bind, wrap
 
-__all__ = ["CREATION", "TensorNamespace", "constant", "on_tensors", "tensor_namespace"]
+__all__ = ["CREATION", "EXTENSIONS", "Extension", "TensorNamespace", "constant", "on_tensors", "tensor_namespace"]
 
 CREATION = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
+EXTENSIONS = ("fft", "linalg")
+"""The extension modules of the standard; an operation names itself ``standard="linalg.solve"``."""
 
 
 class TensorNamespace:
@@ -26,6 +30,8 @@ class TensorNamespace:
             setattr(self, name, on_tensors(getattr(xp, name), xp.device))
 
     def __getattr__(self, name: str) -> Any:
+        if name in EXTENSIONS:
+            return Extension(self, name)
         # Found once, then an ordinary attribute.
         found = STANDARD.get(name)
         if found is None:
@@ -56,6 +62,20 @@ class TensorNamespace:
         return self.raw.np_dtype(dtype)  # type: ignore[no-any-return]
 
 
+class Extension:
+    """An extension module of the standard, on tensors: ``xp.linalg.solve`` is the operation called ``"linalg.solve"``.
+
+    It refers to its namespace and is not kept there: that would be a reference cycle.
+    """
+
+    def __init__(self, namespace: TensorNamespace, name: str) -> None:
+        importlib.import_module(f"gradcore.{name}")  # whose operations are not known before
+        self._namespace, self._name = namespace, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._namespace, f"{self._name}.{name}")
+
+
 _namespaces: dict[int, TensorNamespace] = {}
 
 
@@ -75,7 +95,7 @@ def constant(xp: Any, name: str) -> Any:
     Raises:
         NotImplementedError: it is a function, and so none that works on tensors.
     """
-    found = getattr(xp, name)
+    found = operator.attrgetter(name)(xp)
     if callable(found) and not isinstance(found, type):
         raise NotImplementedError(
             f"a derivative rule calls xp.{name}, which no operation offers on tensors: derivatives of second order through "

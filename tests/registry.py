@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import gradcore as gc
-from gradcore import nn  # noqa: F401 - imported on demand; its losses are operations, too
+from gradcore import ops
 from gradcore.op import OPS
 from gradcore.testing.samples import Make
+
+# Some families are imported on demand.
+for module in pkgutil.walk_packages(ops.__path__, "gradcore.ops."):
+    importlib.import_module(module.name)
 
 EVERY = sorted(OPS)
 # PyTorch records these, and refuses to go back through them.

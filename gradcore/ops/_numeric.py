@@ -1,22 +1,16 @@
-"""What elementwise operations ask about numbers and dtypes, and functions that the Array API standard lacks.
-
-A rule or forward function calls ``extra(xp, "erf", x)``. A namespace that has the function itself goes first: the
-namespace of tensors (an operation that named itself with ``standard=``), or a backend with a faster one. Of special
-functions a backend may offer a whole module, such as ``scipy.special``, as ``special()``.
-"""
+"""What elementwise operations ask about numbers and dtypes, and elementwise functions that the Array API standard lacks."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gradcore import dtypes
+from gradcore.ops._extra import generic
 
-__all__ = ["extra", "kind_of", "number_or_none", "of_truth_values", "refuse_dtype", "refuse_zero", "require_kind"]
+__all__ = ["kind_of", "number_or_none", "of_truth_values", "refuse_dtype", "refuse_zero", "require_kind"]
 
 
 def number_or_none(x: Any) -> Any:
@@ -76,37 +70,14 @@ def of_truth_values(xp: Any, function: Any, x: Any, y: Any) -> Any:
     return function(xp.asarray(x, dtype=dtypes.bool_), xp.asarray(y, dtype=dtypes.bool_))
 
 
-def extra(xp: Any, name: str, *args: Any) -> Any:
-    """Call the function ``name``, which the standard does not have, on arrays or tensors."""
-    return _function(xp, name)(*args)
-
-
-@functools.cache
-def _function(xp: Any, name: str) -> Callable[..., Any]:
-    function = getattr(xp, name, None)
-    if function is not None:
-        return function  # type: ignore[no-any-return]
-    special = getattr(xp, "special", None) if name in _SPECIAL else None
-    module = None if special is None else special()
-    return functools.partial(_GENERIC[name], xp) if module is None else _in_own_dtype(xp, getattr(module, name))
-
-
-def _in_own_dtype(xp: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` with results in the dtype of its operand: SciPy computes in float32 at least."""
-
-    def wrapped(x: Any) -> Any:
-        out = function(x)
-        return out if out.dtype == x.dtype else xp.astype(xp.asarray(out), x.dtype)
-
-    return wrapped
-
-
+@generic("exp2")
 def _exp2(xp: Any, x: Any) -> Any:
     if kind_of(xp, x) == "c":
         return xp.exp(xp.multiply(x, math.log(2.0)))
     return xp.pow(2.0, x)
 
 
+@generic("fmod")
 def _fmod(xp: Any, x: Any, y: Any) -> Any:
     if kind_of(xp, x if hasattr(x, "dtype") else y) == "f":
         # The remainder of magnitudes is exact, and of the sign of the divisor, which is then that of neither.
@@ -120,16 +91,19 @@ def _array(xp: Any, x: Any, like: Any) -> Any:
     return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype)
 
 
+@generic("fmax")
 def _fmax(xp: Any, x: Any, y: Any) -> Any:
     x, y = _array(xp, x, y), _array(xp, y, x)
     return xp.where(xp.isnan(x), y, xp.where(xp.isnan(y), x, xp.maximum(x, y)))
 
 
+@generic("fmin")
 def _fmin(xp: Any, x: Any, y: Any) -> Any:
     x, y = _array(xp, x, y), _array(xp, y, x)
     return xp.where(xp.isnan(x), y, xp.where(xp.isnan(y), x, xp.minimum(x, y)))
 
 
+@generic("logaddexp2")
 def _logaddexp2(xp: Any, x: Any, y: Any) -> Any:
     largest = xp.maximum(x, y)
     # Equal infinities have no difference.
@@ -137,10 +111,12 @@ def _logaddexp2(xp: Any, x: Any, y: Any) -> Any:
     return xp.add(largest, xp.divide(xp.log1p(xp.pow(2.0, difference)), math.log(2.0)))
 
 
+@generic("rsqrt")
 def _rsqrt(xp: Any, x: Any) -> Any:
     return xp.reciprocal(xp.sqrt(x))
 
 
+@generic("sigmoid")
 def _sigmoid(xp: Any, x: Any) -> Any:
     # exp overflows to infinity where the result rounds to zero: nothing is lost.
     return xp.reciprocal(xp.add(xp.exp(xp.negative(x)), 1.0))
@@ -181,6 +157,7 @@ _ERFC_LARGE = (
 )  # fmt: skip
 
 
+@generic("erf", special=True)
 def _erf(xp: Any, x: Any) -> Any:
     if xp.np_dtype(x.dtype) == dtypes.float16:  # too narrow for the coefficients
         return xp.astype(_erf(xp, xp.astype(x, dtypes.float32)), dtypes.float16)
@@ -189,6 +166,7 @@ def _erf(xp: Any, x: Any) -> Any:
     return xp.where(xp.less_equal(size, 0.46875), _erf_near_zero(xp, x), tail)
 
 
+@generic("erfc", special=True)
 def _erfc(xp: Any, x: Any) -> Any:
     if xp.np_dtype(x.dtype) == dtypes.float16:
         return xp.astype(_erfc(xp, xp.astype(x, dtypes.float32)), dtypes.float16)
@@ -224,17 +202,3 @@ def _ratio(xp: Any, x: Any, coefficients: tuple[tuple[float, ...], tuple[float, 
             value = xp.add(xp.multiply(value, x), c)
         values.append(value)
     return xp.divide(*values)
-
-
-_SPECIAL = frozenset({"erf", "erfc"})
-_GENERIC: dict[str, Callable[..., Any]] = {
-    "erf": _erf,
-    "erfc": _erfc,
-    "exp2": _exp2,
-    "fmax": _fmax,
-    "fmin": _fmin,
-    "fmod": _fmod,
-    "logaddexp2": _logaddexp2,
-    "rsqrt": _rsqrt,
-    "sigmoid": _sigmoid,
-}

@@ -13,7 +13,8 @@ from gradcore.op import op
 from gradcore.ops import arithmetic, elementwise
 from gradcore.ops._batching import shifted
 from gradcore.ops._dims import normalize_dim
-from gradcore.ops._numeric import extra, kind_of, require_kind
+from gradcore.ops._extra import extra
+from gradcore.ops._numeric import kind_of, require_kind
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
 from gradcore.spelling import numpy_names

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import conj, is_operand, is_tensor, op, standard
-from gradcore.ops._numeric import extra, kind_of, number_or_none, of_truth_values, refuse_zero, require_kind
+from gradcore.ops._extra import extra
+from gradcore.ops._numeric import kind_of, number_or_none, of_truth_values, refuse_zero, require_kind
 from gradcore.ops._operands import as_tensor
 from gradcore.testing.samples import Make, Sample, pairs, reals, unary
 

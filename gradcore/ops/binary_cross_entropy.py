@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
+from gradcore.ops._extra import extra
 from gradcore.ops._losses import REDUCTIONS, aligned_operands, finish_each, per_element, reduced, reduction_of
-from gradcore.ops._numeric import extra
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.testing.samples import Make, Sample
 

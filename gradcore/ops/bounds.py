@@ -10,7 +10,8 @@ import numpy as np
 
 from gradcore import dtypes
 from gradcore.op import op, standard
-from gradcore.ops._numeric import extra, kind_of, number_or_none, of_truth_values, refuse_dtype, require_kind
+from gradcore.ops._extra import extra
+from gradcore.ops._numeric import kind_of, number_or_none, of_truth_values, refuse_dtype, require_kind
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cast import cast
 from gradcore.testing.samples import Make, Sample, pairs

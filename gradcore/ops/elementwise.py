@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import conj, is_tensor, op, standard
 from gradcore.ops._dims import as_integer
-from gradcore.ops._numeric import extra, kind_of, require_kind
+from gradcore.ops._extra import extra
+from gradcore.ops._numeric import kind_of, require_kind
 from gradcore.testing.samples import Make, Sample, pairs, reals, unary
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import is_tensor, op
-from gradcore.ops._numeric import extra, number_or_none, require_kind
+from gradcore.ops._extra import extra
+from gradcore.ops._numeric import number_or_none, require_kind
 from gradcore.testing.samples import Make, Sample, reals, unary
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gradcore.device import device, device_of
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.inplace import write_here
-from gradcore.namespace import CREATION, TensorNamespace, constant, on_tensors
+from gradcore.namespace import CREATION, EXTENSIONS, Extension, TensorNamespace, constant, on_tensors
 from gradcore.op import RUNTIME, STANDARD, Op, bind, is_tensor, wrap
 from gradcore.operands import Call
 
@@ -266,6 +266,8 @@ class LevelNamespace(TensorNamespace):
         found = STANDARD.get(name)
         if found is not None:
             return self._below(found)
+        if name in EXTENSIONS:
+            return Extension(self, name)
         if name in CREATION:
             return on_tensors(getattr(self.raw, name), self.raw.device)
         return constant(self.raw, name)

@@ -1,0 +1,96 @@
+"""Functions that the Array API standard lacks: how a rule reaches them, and where they come from.
+
+A rule or forward function calls ``extra(xp, "erf", x)``. The function is, whichever is found first:
+
+* what the namespace has under that name: on tensors the operation that named itself so with ``standard=``; on arrays that
+  of a backend, which has a faster one (an optional function of :class:`gradcore.backend.Namespace`);
+* for a special function, that of the module which the backend gives as ``special()``, such as ``scipy.special``;
+* the fallback, written in the standard's terms and registered beside the operation::
+
+      @generic("erf", special=True)
+      def _erf(xp, x): ...
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+__all__ = ["extra", "generic", "has_extra"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_GENERIC: dict[str, Callable[..., Any]] = {}
+_SPECIAL: dict[str, str] = {}
+"""The name in the backend's module of special functions, by the name of the function."""
+
+
+def generic(name: str, *, special: str | bool = False) -> Callable[[F], F]:
+    """Register a fallback: a function of ``xp`` and the arguments that :func:`extra` is given.
+
+    Args:
+        name: the name to call it by.
+        special: it is a special function, which the backend's module of such may have; its name there, if it is another.
+    """
+
+    def register(function: F) -> F:
+        _GENERIC[name] = function
+        if special:
+            _SPECIAL[name] = name if special is True else special
+        return function
+
+    return register
+
+
+def extra(xp: Any, name: str, *args: Any) -> Any:
+    """Call the function ``name``, which the standard does not have, on arrays or tensors.
+
+    Raises:
+        NotImplementedError: neither the backend has it, nor is there a fallback.
+    """
+    found = _function(xp, name)
+    if found is None:
+        raise NotImplementedError(_absent(xp, name))
+    return found(*args)
+
+
+def has_extra(xp: Any, name: str) -> bool:
+    """Whether :func:`extra` would find the function."""
+    return _function(xp, name) is not None
+
+
+def _function(xp: Any, name: str) -> Callable[..., Any] | None:
+    # A backend's namespace is a module, for good; those of tensors come and go with transforms, and must not be kept.
+    return _found(xp, name) if xp.__class__ is ModuleType else _find(xp, name)
+
+
+def _find(xp: Any, name: str) -> Callable[..., Any] | None:
+    function = getattr(xp, name, None)
+    if function is not None:
+        return function  # type: ignore[no-any-return]
+    module = xp.special() if name in _SPECIAL and hasattr(xp, "special") else None
+    if module is not None:
+        return _in_own_dtype(xp, getattr(module, _SPECIAL[name]))
+    return functools.partial(_GENERIC[name], xp) if name in _GENERIC else None
+
+
+_found = functools.cache(_find)
+
+
+def _in_own_dtype(xp: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with results in the dtype of its first operand: SciPy computes in float32 at least."""
+
+    def wrapped(x: Any, *others: Any) -> Any:
+        out = function(x, *others)
+        return out if out.dtype == x.dtype else xp.astype(xp.asarray(out), x.dtype)
+
+    return wrapped
+
+
+def _absent(xp: Any, name: str) -> str:
+    hint = ""
+    if name in _SPECIAL or hasattr(xp, "special"):
+        hint = ': it comes from SciPy, which is not installed. To install it: pip install "gradcore[scipy]"'
+    return f"{xp.device} has no function {name!r}{hint}"
