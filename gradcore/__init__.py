@@ -92,12 +92,15 @@ newaxis = None
 double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
 cfloat, cdouble = complex64, complex128
 
-_ON_DEMAND = ("func", "nn", "optim", "utils")
+_ON_DEMAND = ("fft", "func", "linalg", "nn", "optim", "signal", "utils")
 
 if TYPE_CHECKING:
+    from gradcore import fft as fft
     from gradcore import func as func
+    from gradcore import linalg as linalg
     from gradcore import nn as nn
     from gradcore import optim as optim
+    from gradcore import signal as signal
     from gradcore import utils as utils
     from gradcore.explanation import explain as explain
 

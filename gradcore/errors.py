@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DeviceError", "DeviceUnavailableError", "GradcheckError"]
+__all__ = ["DeviceError", "DeviceUnavailableError", "GradcheckError", "LinAlgError"]
 
 
 class DeviceError(RuntimeError):
@@ -15,3 +15,7 @@ class DeviceUnavailableError(DeviceError):
 
 class GradcheckError(RuntimeError):
     """:func:`gradcore.autograd.gradcheck` found a wrong derivative."""
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that a function of linear algebra cannot take: a singular one to invert, or no decomposition was found."""

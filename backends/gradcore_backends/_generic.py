@@ -58,6 +58,10 @@ def make_namespace(functions: object, library: ModuleType) -> Any:
     for name in dir(functions):
         if not name.startswith("_"):
             setattr(namespace, name, getattr(functions, name))
+    later = getattr(functions, "_later", None)
+    if later is not None:
+        # What a module does with a name that it does not have: functions that need a library which is slow to import.
+        setattr(namespace, "__getattr__", later)  # noqa: B010 - to a type checker it is no attribute
     return namespace
 
 

@@ -23,6 +23,9 @@ Axis = int | tuple[int, ...] | None
 
 FLOAT16, FLOAT32, FLOAT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 
+LAPACK = frozenset({"solve_triangular"})
+"""Functions beyond the standard that SciPy's LAPACK does; see ``_lapack.py``."""
+
 SMALL = 1024
 """np.add.at is good enough for so many values."""
 
@@ -134,6 +137,15 @@ class NumpyFunctions(NumpyLike):
     ) -> Array:
         return _accumulated(np.multiply, 1, x, axis, dtype, include_initial)
 
+    def cumulative_max(self, x: Array, axis: int, /) -> Array:
+        return np.maximum.accumulate(x, axis)
+
+    def cumulative_min(self, x: Array, axis: int, /) -> Array:
+        return np.minimum.accumulate(x, axis)
+
+    def cumulative_logaddexp(self, x: Array, axis: int, /) -> Array:
+        return np.logaddexp.accumulate(x, axis)
+
     # Elementwise, where the function is not a ufunc.
 
     def astype(self, x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
@@ -157,6 +169,17 @@ class NumpyFunctions(NumpyLike):
         except ImportError:
             return None
         return scipy.special
+
+    def _later(self, name: str) -> Any:
+        """A function that needs SciPy; there is none where that is not installed."""
+        if name in LAPACK:
+            try:
+                from gradcore_backends import _lapack
+            except ImportError:
+                pass
+            else:
+                return getattr(_lapack, name)
+        raise AttributeError(f"NumPy's namespace has no function {name!r}")
 
     # Shape. The methods do the same as the functions, in a third of the time.
 

@@ -74,6 +74,23 @@ class CupyFunctions(NumpyLike):
 
         return cupyx.scipy.special
 
+    def solve_triangular(self, a: Array, b: Array, upper: bool, unitriangular: bool) -> Array:
+        """The solution of ``a @ x = b`` for one triangle of ``a``; a zero on the diagonal gives infinities or NaN."""
+        import cupyx.scipy.linalg
+
+        if a.ndim == b.ndim == 2:
+            solve = _explaining(cupyx.scipy.linalg.solve_triangular)
+            return solve(a, b, lower=not upper, unit_diagonal=unitriangular)
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        k = int(unitriangular)
+        triangle = self._library.triu(a, k) if upper else self._library.tril(a, -k)
+        if unitriangular:
+            triangle = triangle + self._library.eye(a.shape[-1], dtype=a.dtype)
+        triangle, b = (self._library.broadcast_to(x, batch + x.shape[-2:]) for x in (triangle, b))
+        # There is no solver for batches of triangles; that for any matrices takes one call.
+        with cupyx.errstate(linalg="ignore"):
+            return _explaining(self._library.linalg.solve)(triangle, b)
+
     def reshape(self, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
         return x.reshape(shape, copy=copy)
 

@@ -29,6 +29,7 @@ from gradcore.ops.binary_cross_entropy import binary_cross_entropy, binary_cross
 from gradcore.ops.cross_entropy import cross_entropy, nll_loss
 from gradcore.ops.elementwise import tanh
 from gradcore.ops.loss import huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss
+from gradcore.ops.nn.padding import pad
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -60,6 +61,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "pad",
     "prelu",
     "relu",
     "relu6",

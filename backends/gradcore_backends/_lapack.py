@@ -1,0 +1,41 @@
+"""Linear algebra that NumPy lacks, by the LAPACK and BLAS of SciPy. Importing this module imports SciPy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.linalg import get_blas_funcs
+
+__all__ = ["solve_triangular"]
+
+Array = Any
+
+MANY, TINY = 8, 16
+"""From so many matrices on, if they are no larger than that, a loop in C by NumPy's general solver is faster than calls of
+BLAS from Python, which take some microseconds each."""
+
+
+def solve_triangular(a: Array, b: Array, upper: bool, unitriangular: bool) -> Array:
+    """The solution of ``a @ x = b`` for one triangle of ``a``; batches broadcast. A zero on the diagonal gives infinities."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    n = a.shape[-1]
+    if math.prod(batch) >= MANY and n <= TINY and (unitriangular or a.diagonal(0, -2, -1).all()):
+        k = int(unitriangular)
+        triangle = np.triu(a, k) if upper else np.tril(a, -k)
+        return np.linalg.solve(triangle + np.eye(n, dtype=a.dtype) if unitriangular else triangle, b)
+    out = np.empty(batch + b.shape[-2:], b.dtype)
+    out[...] = b
+    if out.size == 0:
+        return out
+    trsm: Any = get_blas_funcs("trsm", (a, b))
+    a = np.broadcast_to(a, batch + a.shape[-2:])
+    for i in np.ndindex(batch):
+        # BLAS counts columns first: to it, row-major matrices are their transposes, and so the equation is x.T @ a.T = b.T.
+        matrix = a[i]
+        if matrix.flags.c_contiguous:
+            trsm(1.0, matrix.T, out[i].T, side=1, lower=upper, diag=unitriangular, overwrite_b=1)
+        else:
+            trsm(1.0, matrix, out[i].T, side=1, lower=not upper, trans_a=1, diag=unitriangular, overwrite_b=1)
+    return out

@@ -1,0 +1,102 @@
+"""The frequencies of a Fourier transform, and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradcore import dtypes
+from gradcore.op import standard
+from gradcore.ops._dims import as_integer, normalize_dims
+from gradcore.ops._operands import as_tensor
+from gradcore.ops.creation import arange
+from gradcore.ops.joining import cat
+from gradcore.ops.rearranging import roll
+
+if TYPE_CHECKING:
+    from gradcore.tensor import Tensor
+
+__all__ = ["fftfreq", "fftshift", "ifftshift", "rfftfreq"]
+
+
+def fftshift(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """What :func:`gradcore.fft.fft` gave, with frequency zero moved to the middle, negative ones before it.
+
+    Args:
+        input: a tensor of any dtype.
+        dim: the dimensions that are reordered; all by default.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    return _rolled("fftshift", input, dim, inverse=False)
+
+
+def ifftshift(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """The inverse of :func:`fftshift`, which differs from it where a size is odd.
+
+    Raises:
+        As :func:`fftshift`.
+    """
+    return _rolled("ifftshift", input, dim, inverse=True)
+
+
+def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """The frequencies of a transform of ``n`` samples a time ``d`` apart: ``0, 1, ..., -2, -1`` by ``n * d``.
+
+    Raises:
+        RuntimeError: ``n`` is negative, or ``dtype`` no floating-point or complex one.
+    """
+    _check("fftfreq", n, dtype)
+    half = (n + 1) // 2
+    numbers = cat(
+        [arange(half, device=device, dtype=_real(dtype)), arange(half - n, 0, device=device, dtype=_real(dtype))]
+    )
+    return _divided(numbers, n, d, dtype, requires_grad)
+
+
+def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """The frequencies of :func:`gradcore.fft.rfft`: ``0, 1, ..., n // 2`` by ``n * d``.
+
+    Raises:
+        As :func:`fftfreq`.
+    """
+    _check("rfftfreq", n, dtype)
+    return _divided(arange(n // 2 + 1, device=device, dtype=_real(dtype)), n, d, dtype, requires_grad)
+
+
+@standard("fft.fftshift")
+def _fftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    return fftshift(x, axes)
+
+
+@standard("fft.ifftshift")
+def _ifftshift(x: Any, /, *, axes: int | Sequence[int] | None = None) -> Tensor:
+    return ifftshift(x, axes)
+
+
+def _rolled(name: str, input: Any, dim: int | Sequence[int] | None, inverse: bool) -> Tensor:
+    x = as_tensor(input, name)
+    dims = normalize_dims(dim, x.ndim)
+    sizes = [x.shape[d] for d in dims] if x.ndim else [1] * len(dims)
+    shifts = tuple([(n + 1) // 2 if inverse else n // 2 for n in sizes])
+    return roll(x, shifts if shifts else 0, dims)
+
+
+def _check(name: str, n: int, dtype: Any) -> None:
+    if as_integer(n, "n") < 0:
+        raise RuntimeError(f"{name}: n must not be negative, but got {n}")
+    if dtype is not None and dtypes.category(dtypes.normalize(dtype)) < 2:
+        raise RuntimeError(f"{name} requires a floating point or complex dtype, but got {dtype}")
+
+
+def _real(dtype: Any) -> dtypes.DType:
+    return dtypes.get_default_dtype() if dtype is None else dtypes.real_of(dtypes.normalize(dtype))
+
+
+def _divided(numbers: Any, n: int, d: float, dtype: Any, requires_grad: bool) -> Any:
+    # Not divided: PyTorch multiplies by the inverse, too, and so do the last digits agree.
+    found = numbers * (1.0 / (n * d)) if n else numbers
+    if dtype is not None:
+        found = found.to(dtypes.normalize(dtype))
+    return found.requires_grad_(requires_grad)

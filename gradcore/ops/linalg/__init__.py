@@ -1,0 +1,1 @@
+"""Linear algebra; what users see of it is :mod:`gradcore.linalg`."""

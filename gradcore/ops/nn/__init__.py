@@ -1,0 +1,1 @@
+"""Operations of neural networks, imported on demand by ``gradcore.nn.functional`` and by name."""

@@ -1,0 +1,1 @@
+"""Order statistics, histograms, distances, differences: what programs use less than sums and means."""

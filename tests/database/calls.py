@@ -1,0 +1,98 @@
+"""How the entries of PyTorch's operator database are called in gradcore, and which can't be compared, with the reason.
+
+An entry is called by its public name, or as a method, with the arguments of the database's samples. Where the database
+itself calls something else (a function that it writes around the operator), that function runs with gradcore in the place
+of ``torch``. What is left stands in ``CALLS``.
+"""
+
+from __future__ import annotations
+
+import operator
+import types
+
+import gradcore as gc
+
+EXCLUDED = {
+    "as_strided": "the database compares what lies beside the tensor in its storage",
+    "to_sparse": "gradcore has no sparse tensors",
+    "sparse_sampled_addmm": "gradcore has no sparse tensors",
+    "sparse_mm_reduce": "gradcore has no sparse tensors",
+    "chalf": "NumPy has no complex numbers of half precision",
+}
+"""Entries, by their full name, that say nothing about gradcore."""
+
+CALLS = {
+    "nn_functional_embedding": lambda t, weight, index, **kw: t.nn.functional.embedding(index, weight, **kw),
+    "nn_functional_embedding_bag": lambda t, weight, index, **kw: t.nn.functional.embedding_bag(index, weight, **kw),
+    "zero_": lambda t, x: x.clone().zero_(),
+    "__getitem__": lambda t, x, at: x[at],
+}
+"""Functions of the library and a sample's arguments, by full name."""
+
+
+def name_of(info):
+    """The name of an entry, with its variant."""
+    return info.formatted_name
+
+
+def function_of(info):
+    """What is called for an entry: a function of the sample's arguments, and the words in which a user writes it.
+
+    Raises:
+        AttributeError: gradcore has no such function.
+    """
+    name = name_of(info)
+    if name in CALLS:
+        return lambda *args, **kwargs: CALLS[name](gc, *args, **kwargs)
+    if getattr(info.op, "__name__", "") == "<lambda>":
+        return rebound(info.op)
+    if "." not in info.name and info.name.startswith("__"):
+        return getattr(gc.Tensor, info.name)
+    try:
+        return operator.attrgetter(info.name.removeprefix("ops.aten."))(gc)
+    except AttributeError:
+        if hasattr(gc.Tensor, info.name):
+            return getattr(gc.Tensor, info.name)
+        raise
+
+
+class Aten:
+    """``torch.ops.aten``, for functions that the database writes: operators by their own names."""
+
+    def __getattr__(self, name):
+        return getattr(gc, name)
+
+
+def rebound(function, t=gc, call=None):
+    """A function of the database with another library in the place of PyTorch.
+
+    ``call`` is what calls those that draw random numbers: by default from one seed.
+    """
+    if not isinstance(function, types.FunctionType):
+        return function
+    names = {**function.__globals__, "torch": t, "wrapper_set_seed": call or seeded}
+    if t is gc:
+        names["aten"] = Aten()
+    made = types.FunctionType(
+        function.__code__, names, function.__name__, function.__defaults__, _rebound_cells(function.__closure__, t, call)
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _rebound_cells(cells, t, call):
+    if cells is None:
+        return None
+    found = (c.cell_contents for c in cells)
+    return tuple(types.CellType(rebound(x, t, call) if isinstance(x, types.FunctionType) else x) for x in found)
+
+
+def seeded(function, *args, **kwargs):
+    """Call a function that draws random numbers from one seed."""
+    gc.manual_seed(42)
+    return function(*args, **kwargs)
+
+
+def unseeded(function, *args, **kwargs):
+    """Call a function that draws random numbers from where the generator stands."""
+    return function(*args, **kwargs)
