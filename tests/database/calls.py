@@ -1,4 +1,4 @@
-"""How the entries of PyTorch's operator database are called in gradcore, and which can't be compared, with the reason.
+"""How the entries of PyTorch's operator database are called in gradcore.
 
 An entry is called by its public name, or as a method, with the arguments of the database's samples. Where the database
 itself calls something else (a function that it writes around the operator), that function runs with gradcore in the place
@@ -11,15 +11,6 @@ import operator
 import types
 
 import gradcore as gc
-
-EXCLUDED = {
-    "as_strided": "the database compares what lies beside the tensor in its storage",
-    "to_sparse": "gradcore has no sparse tensors",
-    "sparse_sampled_addmm": "gradcore has no sparse tensors",
-    "sparse_mm_reduce": "gradcore has no sparse tensors",
-    "chalf": "NumPy has no complex numbers of half precision",
-}
-"""Entries, by their full name, that say nothing about gradcore."""
 
 CALLS = {
     "nn_functional_embedding": lambda t, weight, index, **kw: t.nn.functional.embedding(index, weight, **kw),
@@ -74,7 +65,11 @@ def rebound(function, t=gc, call=None):
     if t is gc:
         names["aten"] = Aten()
     made = types.FunctionType(
-        function.__code__, names, function.__name__, function.__defaults__, _rebound_cells(function.__closure__, t, call)
+        function.__code__,
+        names,
+        function.__name__,
+        function.__defaults__,
+        _rebound_cells(function.__closure__, t, call),
     )
     made.__kwdefaults__ = function.__kwdefaults__
     return made

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import ml_dtypes
 import torch
-from calls import rebound
+from database.calls import rebound
 
 import gradcore as gc
 import gradcore.dtypes
@@ -29,9 +28,7 @@ def to_gradcore(value, memo):
     if isinstance(value, dict):
         # What is said about the layout of memory means nothing to other array libraries.
         return {
-            k: to_gradcore(v, memo)
-            for k, v in value.items()
-            if not isinstance(v, (torch.layout, torch.memory_format))
+            k: to_gradcore(v, memo) for k, v in value.items() if not isinstance(v, (torch.layout, torch.memory_format))
         }
     if isinstance(value, slice):
         return slice(*(to_gradcore(v, memo) for v in (value.start, value.stop, value.step)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from calls import rebound, unseeded
-from conversion import tensors_in, to_gradcore, to_host
+from database.calls import rebound, unseeded
+from database.conversion import tensors_in, to_gradcore, to_host
+from database.equality import node, outcome, quiet
 
 import gradcore as gc
 
@@ -39,7 +40,6 @@ def compare_distributions(report, info, args, kwargs, what):
     ours, theirs = rebound(info.op, gc, unseeded), rebound(info.op, torch, unseeded)
     memo = {}
     own_args, own_kwargs = to_gradcore(args, memo), to_gradcore(kwargs, memo)
-    from walk import node, outcome, quiet  # the caller
 
     def once(function, arguments, named):
         with quiet():
@@ -68,7 +68,9 @@ def compare_distributions(report, info, args, kwargs, what):
         out = once(ours, own_args, own_kwargs)
         (grad,) = gc.autograd.grad([out], [x], [gc.ones_like(out)], allow_unused=True)
         total, euler = float(_double(out).sum()), float((_double(grad) * _double(x)).sum())
-        assert abs(total - euler) <= 1e-2 * (1 + abs(total)), f"the gradient does not fit what was drawn: {euler}, {total}"
+        assert abs(total - euler) <= 1e-2 * (1 + abs(total)), (
+            f"the gradient does not fit what was drawn: {euler}, {total}"
+        )
 
     report.count("forward", *outcome(check, what))
     differentiable = once(theirs, args, kwargs).requires_grad
