@@ -56,7 +56,8 @@ def as_function(name, sample):
         operands = list(sample.operands)
         for i, t in zip(places, tensors, strict=True):
             operands[i] = t
-        return OPS[name].apply(tuple(operands), bound(name, sample))
+        given = tuple(operands) if sample.before is None else sample.before(*operands)
+        return sample.finished(OPS[name].apply(given, bound(name, sample)))
 
     return function, [sample.operands[i] for i in places]
 

@@ -177,6 +177,7 @@ def test_environment_variable_that_asks_for_cuda_without_cupy(environment):
         gc.ones(1)
 
 
+@pytest.mark.slow
 def test_whole_programs_under_the_environment_variable():
     ones = "import gradcore; print(gradcore.ones(1).device)"
     assert after(ones) == (0, "cpu")

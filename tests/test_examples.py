@@ -153,6 +153,7 @@ def test_tour_says_the_same_on_every_device():
     assert texts[0] == texts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "strict:1"])
 def test_higher_order_finds_the_minimum(device):
     done = run("higher_order.py", device=device, python=["-W", "error"])
@@ -168,6 +169,7 @@ def test_higher_order_finds_the_minimum(device):
     assert float(re.search(r"norm of their mean (\S+)", done.stdout)[1]) < 1e-8
 
 
+@pytest.mark.slow
 def test_memory_is_saved_and_gradients_stay():
     done = run("memory_for_time.py", "--layers", "16", "--segments", "4", device="cpu", python=["-W", "error"])
     assert done.returncode == 0, done.stderr
@@ -180,6 +182,7 @@ def test_memory_is_saved_and_gradients_stay():
     assert done.stdout.count("differ from the gradients above by at most 0\n") == 2
 
 
+@pytest.mark.slow
 def test_draw_model(tmp_path):
     done = run("draw_model.py", device="cpu", python=["-W", "error"])
     assert done.returncode == 0, done.stderr

@@ -478,6 +478,7 @@ def test_arrays_too_large_for_the_pool(monkeypatch):
     assert (x == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "enabled"), [("0", False), ("", True), ("1000000", True), (" 0 ", False)], ids=repr
 )

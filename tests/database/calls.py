@@ -15,6 +15,8 @@ import gradcore as gc
 CALLS = {
     "nn_functional_embedding": lambda t, weight, index, **kw: t.nn.functional.embedding(index, weight, **kw),
     "nn_functional_embedding_bag": lambda t, weight, index, **kw: t.nn.functional.embedding_bag(index, weight, **kw),
+    "torch_ops_aten__safe_softmax_default": lambda t, *args, **kw: t._safe_softmax(*args, **kw),
+    "slice": lambda t, *args, **kw: t.ops.indexing.slice_of(*args, **kw),
     "zero_": lambda t, x: x.clone().zero_(),
     "__getitem__": lambda t, x, at: x[at],
 }

@@ -17,9 +17,15 @@ import gradcore as gc
 
 with quiet():
     from torch.testing._internal.common_methods_invocations import op_db
+    from torch.testing._internal.opinfo.core import OpInfo
+    from torch.testing._internal.opinfo.core import OpInfo
 
-COLUMNS = ("forward", "gradient", "second", "forward_mode", "node", "inplace", "vmap", "dtypes", "errors")
+COLUMNS = ("forward", "gradient", "second", "forward_mode", "node", "saved", "inplace", "vmap", "dtypes", "errors")
 EVERY = [o for o in op_db if o.supports_autograd and torch.float64 in o.supported_backward_dtypes("cpu")]
+FEW_BYTES = 64
+"""What a number may take that is an array in one library and not in the other."""
+FEW_BYTES = 64
+"""What a number may take that is an array in one library and not in the other."""
 LIMIT = 150
 """Of entries with more samples, so many are taken, evenly."""
 
@@ -48,13 +54,13 @@ class Report:
         return f"{self.name:45} " + " ".join(f"{c}: {self.cell(c)};" for c in COLUMNS)
 
 
-def walk(info, *, limit=LIMIT, dtype=torch.float64, others=True, errors=True):
-    """Compare one entry of the database on all its samples."""
+def walk(info, *, ours=None, limit=LIMIT, dtype=torch.float64, others=True, errors=True):
+    """Compare one entry of the database on all its samples, with what is called for it, or with ``ours``."""
     report = Report(name_of(info))
     if report.name in EXCLUDED:
         return report
     try:
-        ours = function_of(info)
+        ours = ours or function_of(info)
     except AttributeError as e:
         report.count("forward", False, f"not there: {e}")
         return report
@@ -128,6 +134,10 @@ def compare(report, info, ours, theirs, sample, *, vmapped):
     report.count("forward", *outcome(lambda: same_outputs(got, want), what))
     if any(o.grad_fn is not None for o in want.outputs):
         report.count("node", *outcome(lambda: same_nodes(got, want), what))
+        if isinstance(info, OpInfo):
+            report.count("saved", *outcome(lambda: saves_no_more(got, want), what))
+        if isinstance(info, OpInfo):
+            report.count("saved", *outcome(lambda: saves_no_more(got, want), what))
     if not want.inputs or not any(o.requires_grad for o in want.outputs):
         return
     first = attempt(lambda: gradients(want, seed))
@@ -184,6 +194,72 @@ def same_nodes(got, want):
         mine, theirs = node(a), node(b)
         if mine != theirs:
             raise Difference(f"node {mine} for {theirs}")
+
+
+def saves_no_more(got, want):
+    mine, theirs = (sum(saved_bytes({o.grad_fn for o in run.outputs} - {None}).values()) for run in (got, want))
+    if mine > theirs + FEW_BYTES:
+        raise Difference(f"{mine} bytes saved for {theirs}")
+
+
+def saved_bytes(nodes):
+    """The sizes of the arrays that nodes keep for the backward, each counted once."""
+    sizes = {}
+
+    def visit(value):
+        if isinstance(value, torch.Tensor):
+            sizes[value.data_ptr()] = max(sizes.get(value.data_ptr(), 0), value.nbytes)
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, np.ndarray):
+            sizes[value.ctypes.data] = max(sizes.get(value.ctypes.data, 0), value.nbytes)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+
+    for each in nodes:
+        if isinstance(each, gc.autograd.graph.Node):
+            visit(each._saved)
+        else:
+            visit([getattr(each, name) for name in dir(each) if name.startswith("_saved_")])
+    return sizes
+
+
+def saves_no_more(got, want):
+    mine, theirs = (sum(saved_bytes({o.grad_fn for o in run.outputs} - {None}).values()) for run in (got, want))
+    if mine > theirs + FEW_BYTES:
+        raise Difference(f"{mine} bytes saved for {theirs}")
+
+
+def saved_bytes(nodes):
+    """The sizes of the arrays that nodes keep for the backward, each counted once."""
+    sizes = {}
+
+    def visit(value):
+        if isinstance(value, torch.Tensor):
+            sizes[value.data_ptr()] = max(sizes.get(value.data_ptr(), 0), value.nbytes)
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, gc.Tensor):
+            visit(value.detach().numpy(force=True))
+        elif isinstance(value, np.ndarray):
+            sizes[value.ctypes.data] = max(sizes.get(value.ctypes.data, 0), value.nbytes)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                visit(item)
+
+    for each in nodes:
+        if isinstance(each, gc.autograd.graph.Node):
+            visit(each._saved)
+        else:
+            visit([getattr(each, name) for name in dir(each) if name.startswith("_saved_")])
+    return sizes
 
 
 def gradients(run, seed):

@@ -52,7 +52,11 @@ class Case:
         operands = list(self.samples[0].operands)
         for i, x in zip(self.places, batched, strict=True):
             operands[i] = x
-        return outputs_of(self.op.apply(tuple(operands), self.params))
+        return self.applied(operands)
+
+    def applied(self, operands):
+        """What the operation gives, without what it leaves open."""
+        return outputs_of(self.samples[0].finished(self.op.apply(tuple(operands), self.params)))
 
     def element(self, i):
         """What the function gets for one element."""
@@ -192,7 +196,7 @@ def test_vmap_of_gradients(name):
                 every = list(operands)
                 for i, x in zip(smooth, xs, strict=True):
                     every[i] = x
-                out = outputs_of(case.op.apply(tuple(every), case.params))
+                out = case.applied(every)
                 return tuple(out[k] for k in places)
 
             return vjp(function, *(operands[i] for i in smooth))[1](vs)
@@ -207,7 +211,7 @@ def test_vmap_of_gradients(name):
             element = list(case.samples[0].operands)
             for i, x in zip(case.places, case.element(e), strict=True):
                 element[i] = x
-            out = outputs_of(case.op.apply(tuple(element), case.params))
+            out = case.applied(element)
             want = gradients([out[k] for k in places], [element[i] for i in smooth], vectors[e])
             for g, w in zip(got, want, strict=True):
                 close(g[e], w, case)
