@@ -79,7 +79,7 @@ from gradcore.ops.selecting import *  # noqa: F403
 from gradcore.ops.shape import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
 from gradcore.ops.sorting import *  # noqa: F403
-from gradcore.ops.special import *  # noqa: F403
+from gradcore.ops.special.error_functions import *  # noqa: F403
 from gradcore.printing import get_printoptions as get_printoptions
 from gradcore.printing import printoptions as printoptions
 from gradcore.printing import set_printoptions as set_printoptions
@@ -92,15 +92,17 @@ newaxis = None
 double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
 cfloat, cdouble = complex64, complex128
 
-_ON_DEMAND = ("fft", "func", "linalg", "nn", "optim", "signal", "utils")
+_ON_DEMAND = ("fft", "func", "linalg", "masked", "nn", "optim", "signal", "special", "utils")
 
 if TYPE_CHECKING:
     from gradcore import fft as fft
     from gradcore import func as func
     from gradcore import linalg as linalg
+    from gradcore import masked as masked
     from gradcore import nn as nn
     from gradcore import optim as optim
     from gradcore import signal as signal
+    from gradcore import special as special
     from gradcore import utils as utils
     from gradcore.explanation import explain as explain
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gradcore import random
+from gradcore.lazy import on_demand
 from gradcore.ops import (
     activation,
     arithmetic,
@@ -30,12 +31,12 @@ from gradcore.ops import (
     shape_in_place,
     softmax,
     sorting,
-    special,
 )
 from gradcore.ops import addmm as addmm_ops
 from gradcore.ops import matmul as matmul_ops
 from gradcore.ops import scatter_reduce as scatter_reduce_ops
 from gradcore.ops import shape as shape_ops
+from gradcore.ops.special import error_functions
 
 __all__ = ["Operations"]
 
@@ -46,6 +47,16 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     # random.py
     uniform_ = random.uniform_
     normal_ = random.normal_
+    bernoulli = random.bernoulli
+
+    # ops/distributions.py
+    bernoulli_ = on_demand("gradcore.ops.distributions", "bernoulli_")
+    cauchy_ = on_demand("gradcore.ops.distributions", "cauchy_")
+    exponential_ = on_demand("gradcore.ops.distributions", "exponential_")
+    geometric_ = on_demand("gradcore.ops.distributions", "geometric_")
+    log_normal_ = on_demand("gradcore.ops.distributions", "log_normal_")
+    multinomial = on_demand("gradcore.ops.distributions", "multinomial")
+    random_ = on_demand("gradcore.ops.distributions", "random_")
 
     # ops/activation.py
     relu = activation.relu
@@ -108,6 +119,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     __imul__ = arithmetic.mul.inplace
     __truediv__ = arithmetic.true_divide.operator
     __rtruediv__ = arithmetic.rtruediv_operator
+    __rdiv__ = arithmetic.rdiv
     __itruediv__ = arithmetic.true_divide.inplace
     __floordiv__ = arithmetic.floor_divide.operator
     __rfloordiv__ = arithmetic.rfloordiv_operator
@@ -251,6 +263,10 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     angle = complex_numbers.angle
     sgn = complex_numbers.sgn
     sgn_ = complex_numbers.sgn.inplace
+    conj_physical = complex_numbers.conj_physical
+    conj_physical_ = complex_numbers.conj_physical_
+    resolve_conj = complex_numbers.resolve_conj
+    resolve_neg = complex_numbers.resolve_neg
 
     # ops/cumulative.py
     cumsum = cumulative.cumsum
@@ -370,6 +386,25 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     put = gathering.put
     put_ = gathering.put_
 
+    # ops/statistics/
+    cummax = on_demand("gradcore.ops.statistics.running", "cummax")
+    cummin = on_demand("gradcore.ops.statistics.running", "cummin")
+    logcumsumexp = on_demand("gradcore.ops.statistics.running", "logcumsumexp")
+    mode = on_demand("gradcore.ops.statistics.order", "mode")
+    nanmedian = on_demand("gradcore.ops.statistics.order", "nanmedian")
+    quantile = on_demand("gradcore.ops.statistics.quantile", "quantile")
+    nanquantile = on_demand("gradcore.ops.statistics.quantile", "nanquantile")
+    renorm = on_demand("gradcore.ops.statistics.scaling", "renorm")
+    renorm_ = on_demand("gradcore.ops.statistics.scaling", "renorm_")
+    dist = on_demand("gradcore.ops.statistics.distance", "dist")
+    cov = on_demand("gradcore.ops.statistics.covariance", "cov")
+    corrcoef = on_demand("gradcore.ops.statistics.covariance", "corrcoef")
+    diff = on_demand("gradcore.ops.statistics.differences", "diff")
+    bincount = on_demand("gradcore.ops.statistics.histograms", "bincount")
+    histc = on_demand("gradcore.ops.statistics.histograms", "histc")
+    histogram = on_demand("gradcore.ops.statistics.histograms", "histogram")
+    unique_consecutive = on_demand("gradcore.ops.statistics.distinct", "unique_consecutive")
+
     # ops/scatter_reduce.py
     scatter_reduce = scatter_reduce_ops.scatter_reduce
     scatter_reduce_ = scatter_reduce_ops.scatter_reduce_
@@ -409,6 +444,25 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     # ops/moments.py
     var = moments.var
     std = moments.std
+
+    # ops/linalg/, solvers and determinants
+    det = on_demand("gradcore.ops.linalg.determinant", "det")
+    cholesky = on_demand("gradcore.ops.linalg.cholesky", "cholesky")
+    cholesky_inverse = on_demand("gradcore.ops.linalg.cholesky", "cholesky_inverse")
+    cholesky_solve = on_demand("gradcore.ops.linalg.cholesky", "cholesky_solve")
+    qr = on_demand("gradcore.ops.linalg.qr", "qr")
+    svd = on_demand("gradcore.ops.linalg.svd", "svd")
+    pinverse = on_demand("gradcore.ops.linalg.pseudoinverse", "pinverse")
+    lu = on_demand("gradcore.ops.linalg.lu", "lu")
+    lu_solve = on_demand("gradcore.ops.linalg.lu_equations", "lu_solve")
+    geqrf = on_demand("gradcore.ops.linalg.householder", "geqrf")
+    orgqr = on_demand("gradcore.ops.linalg.householder", "orgqr")
+    ormqr = on_demand("gradcore.ops.linalg.householder", "ormqr")
+    slogdet = on_demand("gradcore.ops.linalg.determinant", "slogdet")
+    logdet = on_demand("gradcore.ops.linalg.determinant", "logdet")
+    inverse = on_demand("gradcore.ops.linalg.inverse", "inverse")
+    triangular_solve = on_demand("gradcore.ops.linalg.triangular", "triangular_solve")
+    matrix_exp = on_demand("gradcore.ops.linalg.exponential", "matrix_exp")
 
     # ops/norms.py
     norm = norms.norm
@@ -471,6 +525,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     sum = reduction.sum
     nansum = reduction.nansum
     mean = reduction.mean
+    nanmean = reduction.nanmean
     prod = reduction.prod
     logsumexp = reduction.logsumexp
     any = reduction.any
@@ -535,12 +590,49 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     kthvalue = sorting.kthvalue
     unique = sorting.unique
 
-    # ops/special.py
-    erf = special.erf
-    erf_ = special.erf.inplace
-    erfc = special.erfc
-    erfc_ = special.erfc.inplace
-    sinc = special.sinc
-    sinc_ = special.sinc.inplace
-    xlogy = special.xlogy
-    xlogy_ = special.xlogy_
+    # ops/floating_point.py
+    ldexp = on_demand("gradcore.ops.floating_point", "ldexp")
+    ldexp_ = on_demand("gradcore.ops.floating_point", "ldexp_")
+    frexp = on_demand("gradcore.ops.floating_point", "frexp")
+    nextafter = on_demand("gradcore.ops.floating_point", "nextafter")
+    nextafter_ = on_demand("gradcore.ops.floating_point", "nextafter_")
+    float_power = on_demand("gradcore.ops.floating_point", "float_power")
+    float_power_ = on_demand("gradcore.ops.floating_point", "float_power_")
+
+    # ops/integers.py
+    gcd = on_demand("gradcore.ops.integers", "gcd")
+    gcd_ = on_demand("gradcore.ops.integers", "gcd.inplace")
+    lcm = on_demand("gradcore.ops.integers", "lcm")
+    lcm_ = on_demand("gradcore.ops.integers", "lcm.inplace")
+
+    # ops/step.py
+    heaviside = on_demand("gradcore.ops.step", "heaviside")
+    heaviside_ = on_demand("gradcore.ops.step", "heaviside.inplace")
+
+    # ops/special
+    erf = error_functions.erf
+    erf_ = error_functions.erf.inplace
+    erfc = error_functions.erfc
+    erfc_ = error_functions.erfc.inplace
+    sinc = on_demand("gradcore.ops.special.sinc", "sinc")
+    sinc_ = on_demand("gradcore.ops.special.sinc", "sinc.inplace")
+    xlogy = on_demand("gradcore.ops.special.entropy", "xlogy")
+    xlogy_ = on_demand("gradcore.ops.special.entropy", "xlogy_")
+    lgamma = on_demand("gradcore.ops.special.gamma", "lgamma")
+    lgamma_ = on_demand("gradcore.ops.special.gamma", "lgamma.inplace")
+    digamma = on_demand("gradcore.ops.special.gamma", "digamma")
+    digamma_ = on_demand("gradcore.ops.special.gamma", "digamma.inplace")
+    polygamma = on_demand("gradcore.ops.special.gamma", "polygamma_method")
+    polygamma_ = on_demand("gradcore.ops.special.gamma", "polygamma_")
+    mvlgamma = on_demand("gradcore.ops.special.gamma", "mvlgamma")
+    mvlgamma_ = on_demand("gradcore.ops.special.gamma", "mvlgamma.inplace")
+    igamma = on_demand("gradcore.ops.special.incomplete_gamma", "igamma")
+    igamma_ = on_demand("gradcore.ops.special.incomplete_gamma", "igamma_")
+    igammac = on_demand("gradcore.ops.special.incomplete_gamma", "igammac")
+    igammac_ = on_demand("gradcore.ops.special.incomplete_gamma", "igammac_")
+    erfinv = on_demand("gradcore.ops.special.normal_distribution", "erfinv")
+    erfinv_ = on_demand("gradcore.ops.special.normal_distribution", "erfinv.inplace")
+    i0 = on_demand("gradcore.ops.special.bessel", "i0")
+    i0_ = on_demand("gradcore.ops.special.bessel", "i0.inplace")
+    logit = on_demand("gradcore.ops.special.logit", "logit")
+    logit_ = on_demand("gradcore.ops.special.logit", "logit.inplace")

@@ -21,6 +21,7 @@ from gradcore.graph import node_class
 from gradcore.inplace import check_inplace, forget, write
 from gradcore.op import is_tensor, wrap
 from gradcore.ops._dims import as_integer
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops.assignment import copy_
 from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.creation import _as_in, _leaf, _size
@@ -291,11 +292,30 @@ def normal(
     return randn(size, generator=generator, **options).mul_(std).add_(mean)
 
 
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that ``input`` gives, else 0; of the dtype of ``input``. The gradient is zero."""
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that ``input`` gives, else 0; of the dtype of ``input``. The gradient is zero.
+
+    With ``p`` that is the probability, and ``input`` only says of what size and dtype the result is.
+
+    Raises:
+        NotImplementedError: ``input`` holds integers and is to give the probabilities.
+        RuntimeError: a probability is not between 0 and 1.
+    """
     source, _ = _source(generator, input.dtype, input.device)
+    if p is None:
+        if dtypes.category(input.dtype) != 2:
+            refuse_dtype("bernoulli_tensor_cpu_p_", input.dtype)
+        share: Any = input.detach()
+        # To look is to wait for a GPU, and on a level of a transform there is nothing to see.
+        visible = current_mode().level is None and input.device.type != "cuda"
+        if visible and not bool(((share >= 0) & (share <= 1)).all()):
+            raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true: bernoulli needs probabilities from 0 to 1")
+    else:
+        if not 0 <= p <= 1:
+            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+        share = p
     draws = _drawn(lambda shape: _floats(source, "random", shape, dtypes.float64), tuple(input.shape))
-    out: Tensor = (draws < input.detach()).to(input.dtype)
+    out: Tensor = (draws < share).to(input.dtype)
     forget(out, _BERNOULLI, (out, input))
     return out
 

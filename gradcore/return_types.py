@@ -11,20 +11,35 @@ __all__ = [
     "aminmax",
     "cummax",
     "cummin",
+    "frexp",
+    "geqrf",
     "histogram",
     "histogramdd",
     "kthvalue",
+    "linalg_cholesky_ex",
+    "linalg_eig",
+    "linalg_eigh",
     "linalg_inv_ex",
+    "linalg_ldl_factor",
+    "linalg_ldl_factor_ex",
     "linalg_lstsq",
+    "linalg_lu",
+    "linalg_lu_factor",
+    "linalg_lu_factor_ex",
+    "linalg_qr",
     "linalg_slogdet",
     "linalg_solve_ex",
+    "linalg_svd",
+    "lu_unpack",
     "max",
     "median",
     "min",
     "mode",
     "nanmedian",
+    "qr",
     "slogdet",
     "sort",
+    "svd",
     "topk",
     "triangular_solve",
 ]
@@ -223,6 +238,162 @@ class histogramdd(NamedTuple):  # noqa: N801
 
     hist: Tensor
     bin_edges: tuple[Tensor, ...]
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class geqrf(NamedTuple):  # noqa: N801
+    """R and the reflectors below its diagonal, and their factors."""
+
+    a: Tensor
+    tau: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_cholesky_ex(NamedTuple):  # noqa: N801
+    """Cholesky factors, and 0 for each; or the order of the first leading minor that is not positive."""
+
+    L: Tensor
+    info: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_eig(NamedTuple):  # noqa: N801
+    """Eigenvalues, and eigenvectors as columns."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_eigh(NamedTuple):  # noqa: N801
+    """Eigenvalues in ascending order, and eigenvectors as columns."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_ldl_factor(NamedTuple):  # noqa: N801
+    """The two factors in one matrix, and the pivots."""
+
+    LD: Tensor
+    pivots: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_ldl_factor_ex(NamedTuple):  # noqa: N801
+    """The two factors in one matrix, the pivots, and 0 for each; or the number of the first pivot that is zero."""
+
+    LD: Tensor
+    pivots: Tensor
+    info: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_lu(NamedTuple):  # noqa: N801
+    """A permutation, a unit lower and an upper triangle."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_lu_factor(NamedTuple):  # noqa: N801
+    """Both triangles in one matrix, and the pivots."""
+
+    LU: Tensor
+    pivots: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_lu_factor_ex(NamedTuple):  # noqa: N801
+    """Both triangles in one matrix, the pivots, and 0 for each; or the number of the first pivot that is zero."""
+
+    LU: Tensor
+    pivots: Tensor
+    info: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_qr(NamedTuple):  # noqa: N801
+    """Orthonormal columns, and an upper triangle."""
+
+    Q: Tensor
+    R: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class linalg_svd(NamedTuple):  # noqa: N801
+    """Left singular vectors, singular values in descending order, adjoint right singular vectors."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class lu_unpack(NamedTuple):  # noqa: N801
+    """A permutation, a unit lower and an upper triangle."""
+
+    P: Tensor
+    L: Tensor
+    U: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class qr(NamedTuple):  # noqa: N801
+    """Orthonormal columns, and an upper triangle."""
+
+    Q: Tensor
+    R: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class svd(NamedTuple):  # noqa: N801
+    """Left singular vectors, singular values in descending order, right singular vectors."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+    def __repr__(self) -> str:
+        return _describe(self)
+
+
+class frexp(NamedTuple):  # noqa: N801
+    """The mantissas, and the exponents."""
+
+    mantissa: Tensor
+    exponent: Tensor
 
     def __repr__(self) -> str:
         return _describe(self)

@@ -23,7 +23,7 @@ LAYERS = [
     {"device"},
     {"codegen", "diagnosis", "engine", "graph", "inplace", "namespace", "op", "operands", "saved", "view"},
     {"ops", "random"},
-    {"fft", "signal", "special", "methods"},
+    {"fft", "masked", "signal", "special", "methods"},
     {"tensor"},
     {"transforms"},
     {"func"},

@@ -41,7 +41,7 @@ STANDARD = """
     squeeze stack std subtract sum take take_along_axis tan tanh tensordot tile tril triu trunc unique_all
     unique_counts unique_inverse unique_values unstack var vecdot where zeros zeros_like
 """.split()
-EXTRA = "fmax fmin fmod logaddexp2".split()
+EXTRA = "fmax fmin fmod frexp gcd lcm logaddexp2".split()
 """What the standard lacks and NumPy and CuPy have alike: gradcore takes it where it is there."""
 
 

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-__all__ = ["solve_triangular"]
+__all__ = ["lu_factor", "solve_triangular"]
 
 Array = Any
 
@@ -39,3 +39,16 @@ def solve_triangular(a: Array, b: Array, upper: bool, unitriangular: bool) -> Ar
         else:
             trsm(1.0, matrix, out[i].T, side=1, lower=not upper, trans_a=1, diag=unitriangular, overwrite_b=1)
     return out
+
+
+def lu_factor(x: Array) -> tuple[Array, Array, Array]:
+    """Both factors of matrices in one, the exchanged rows counted from 1, and 0 or the number of the first zero pivot."""
+    *batch, m, n = x.shape
+    factors = np.empty(x.shape, x.dtype)
+    pivots = np.empty((*batch, min(m, n)), np.int32)
+    info = np.zeros(batch, np.int32)
+    getrf: Any = get_lapack_funcs("getrf", (x,))
+    for i in np.ndindex(*batch):
+        factors[i], rows, info[i] = getrf(x[i])
+        pivots[i] = rows + 1
+    return factors, pivots, info

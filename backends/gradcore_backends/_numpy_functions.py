@@ -23,7 +23,7 @@ Axis = int | tuple[int, ...] | None
 
 FLOAT16, FLOAT32, FLOAT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 
-LAPACK = frozenset({"solve_triangular"})
+LAPACK = frozenset({"lu_factor", "solve_triangular"})
 """Functions beyond the standard that SciPy's LAPACK does; see ``_lapack.py``."""
 
 SMALL = 1024
@@ -136,6 +136,9 @@ class NumpyFunctions(NumpyLike):
         self, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
     ) -> Array:
         return _accumulated(np.multiply, 1, x, axis, dtype, include_initial)
+
+    def lexsort(self, keys: Array, /) -> Array:
+        return np.lexsort(keys[::-1])
 
     def cumulative_max(self, x: Array, axis: int, /) -> Array:
         return np.maximum.accumulate(x, axis)
@@ -288,6 +291,12 @@ class NumpyFunctions(NumpyLike):
         out = np.zeros(rows * width, values.dtype)
         np.add.at(out, index, values.reshape(-1))
         return out.reshape(shape)
+
+    # Linear algebra.
+
+    def geqrf(self, x: Array, /) -> tuple[Array, Array]:
+        h, tau = np.linalg.qr(x, mode="raw")
+        return h.mT, tau
 
     # Memory.
 

@@ -83,8 +83,12 @@ def run_with_index_errors(function: Any, error: type[Exception], *arguments: Any
         raise error(str(e).replace("axis", "dimension")) from None
 
 
-def index_tensor(function: str, index: Any, input: Tensor, expected: str = "dtype int32/int64") -> Tensor:
+def index_tensor(
+    function: str, index: Any, input: Tensor, expected: str = "dtype int32/int64", any_if_empty: bool = False
+) -> Tensor:
     at: Tensor = as_tensor(index, function, "index", 3)
+    if any_if_empty and not at.numel():
+        at = at.to(dtypes.int64)
     if at.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(
             f"{function}(): Expected {expected} for index, but got {dtypes.dtype_name(at.dtype)}; cast it with .long()"

@@ -13,7 +13,7 @@ from gradcore.ops._numeric import refuse_dtype
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["as_tensor", "require_real", "summed_dtype"]
+__all__ = ["as_tensor", "refuse_numbers", "require_real", "summed_dtype"]
 
 
 def as_tensor(x: Any, function: str, argument: str = "input", position: int = 1) -> Tensor:
@@ -30,6 +30,19 @@ def as_tensor(x: Any, function: str, argument: str = "input", position: int = 1)
             f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(x).__name__}"
         )
     return wrap(x, where)
+
+
+def refuse_numbers(function: str, **operands: Any) -> None:
+    """Raise if one of the operands, as a user passed them, is a number: for functions of tensors alone.
+
+    Raises:
+        TypeError: it is.
+    """
+    for position, (name, x) in enumerate(operands.items()):
+        if not hasattr(x, "dtype"):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position + 1}) must be Tensor, not {type(x).__name__}"
+            )
 
 
 def require_real(kernel: str, dtype: dtypes.DType) -> None:

@@ -115,4 +115,4 @@ def averaged(xp: Any, x: Any, axis: Any = None, keepdims: bool = False, dtype: A
         # Libraries warn of the mean of nothing, or refuse it; here it is NaN.
         size = math.prod(x.shape) if axis is None else count(x.shape, axis)
         return xp.sum(x, axis=axis, keepdims=keepdims) / size
-    return xp.mean(x, axis=axis, keepdims=keepdims)
+    return narrowed(xp, xp.mean(widened(xp, x), axis=axis, keepdims=keepdims), x)

@@ -750,6 +750,11 @@ def rtruediv_operator(self: Tensor, other: Any) -> Any:
     return NotImplemented if _foreign_left(other) else mul(reciprocal(self), other)
 
 
+def rdiv(self: Tensor, other: Any) -> Tensor:
+    """``other / self`` as a method, which Python itself has not called since its version 3."""
+    return mul(self.reciprocal(), other)  # type: ignore[no-any-return]
+
+
 def rfloordiv_operator(self: Tensor, other: Any) -> Any:
     """``other // self``."""
     return NotImplemented if _foreign_left(other) else floor_divide(other, self)

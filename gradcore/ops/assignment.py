@@ -69,6 +69,12 @@ def _tensors_to_fill(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), value=1.5)
 
 
+@op(node="FillBackward0", elementwise=True, samples=_tensors_to_fill)
+def number_like(xp: Any, input: Any, /, value: Any) -> Any:
+    """One number everywhere, in the shape and dtype of ``input``."""
+    return xp.full(input.shape, value, dtype=input.dtype)
+
+
 @op(node="FillBackward2", elementwise=True, samples=_tensors_to_fill)
 def filled_number(xp: Any, input: Any, /, value: Any) -> Any:
     """One number everywhere; only used in place."""
@@ -80,6 +86,7 @@ def filled_number_into(xp: Any, input: Any, value: Any) -> None:
     xp.setitem(input, ..., value)
 
 
+@number_like.vjp("input")
 @filled_number.vjp("input")
 def filled_number_vjp(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
@@ -88,6 +95,12 @@ def filled_number_vjp(xp: Any, g: Any) -> Any:
 def _tensors_and_values(make: Make) -> Iterator[Sample]:
     for shape in ((2, 3), (), (0, 2)):
         yield Sample(make(*shape), make())
+
+
+@op(node="FillBackward1", linear=True, samples=_tensors_and_values)
+def value_like(xp: Any, input: Any, value: Any, /) -> Any:
+    """A 0-d tensor everywhere, in the shape and dtype of ``input``."""
+    return xp.copy(xp.broadcast_to(xp.astype(value, input.dtype), input.shape))
 
 
 @op(node="FillBackward3", linear=True, samples=_tensors_and_values)
@@ -104,16 +117,19 @@ def filled_into(xp: Any, input: Any, value: Any) -> None:
     xp.setitem(input, ..., value)
 
 
+@value_like.vjp("input")
 @filled.vjp("input")
 def filled_vjp_input(xp: Any, g: Any) -> Any:
     return xp.zeros_like(g)
 
 
+@value_like.vjp("value")
 @filled.vjp("value")
 def filled_vjp_value(xp: Any, g: Any) -> Any:
     return g
 
 
+@value_like.vmap
 @filled.vmap
 def filled_vmap(input: Any, value: Any) -> Any:
     return copied(input, aligned(value, input.ndim - 1))
@@ -174,7 +190,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor like ``input`` with one number everywhere."""
     input = as_tensor(input, "fill")
     value = _one_number(input, value)
-    return filled(input, value) if is_tensor(value) else filled_number(input, value)  # type: ignore[no-any-return]
+    return value_like(input, value) if is_tensor(value) else number_like(input, value)  # type: ignore[no-any-return]
 
 
 def fill_value(value: complex, dtype: dtypes.DType) -> Any:
@@ -195,7 +211,7 @@ def fill_value(value: complex, dtype: dtypes.DType) -> Any:
             value = value.real
         if kind == 2:
             number = float(value)
-            if math.isfinite(number) and abs(number) > float(np.finfo(dtype).max):
+            if math.isfinite(number) and abs(number) > _largest(dtype):
                 raise OverflowError
             return number
         whole = int(value)
@@ -205,6 +221,11 @@ def fill_value(value: complex, dtype: dtypes.DType) -> Any:
         return whole
     except (OverflowError, ValueError):
         raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value!r}") from None
+
+
+def _largest(dtype: dtypes.DType) -> float:
+    """The largest finite number of a dtype; NumPy does not know that of bfloat16."""
+    return float.fromhex("0x1.fep127") if dtype.name == "bfloat16" else float(np.finfo(dtype).max)
 
 
 def _one_number(target: Tensor, value: Any) -> Any:

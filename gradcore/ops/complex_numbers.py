@@ -17,7 +17,18 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["angle", "conj", "imag", "real", "sgn", "view_as_complex", "view_as_real"]
+__all__ = [
+    "angle",
+    "conj",
+    "conj_physical",
+    "imag",
+    "real",
+    "resolve_conj",
+    "resolve_neg",
+    "sgn",
+    "view_as_complex",
+    "view_as_real",
+]
 
 _COMPLEX = np.dtype(np.complex128)
 
@@ -165,6 +176,49 @@ def conj(input: Any) -> Tensor:
     if not is_tensor(input):  # a number beside a tensor, as an operation saved it
         input = as_tensor(input, "conj")
     return conjugate(input) if input.is_complex() else input  # type: ignore[no-any-return]
+
+
+@op(node="ConjPhysicalBackward0", linear=True, elementwise=True, samples=_complex_numbers)
+def conjugate_physical(xp: Any, input: Any, /) -> Any:
+    """The conjugates of complex numbers, under the name of PyTorch's function that computes them at once."""
+    return xp.conj(input)
+
+
+@conjugate_physical.vjp("input")
+def conjugate_physical_vjp_input(xp: Any, g: Any) -> Any:
+    return xp.conj(g)
+
+
+@op(node="ConjPhysicalBackward1", linear=True, elementwise=True, samples=_complex_numbers)
+def conjugate_in_place(xp: Any, input: Any, /) -> Any:
+    """What :func:`conj_physical_` records."""
+    return xp.conj(input)
+
+
+@conjugate_in_place.vjp("input")
+def conjugate_in_place_vjp_input(xp: Any, g: Any) -> Any:
+    return xp.conj(g)
+
+
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate, in new memory as that of :func:`conj`; the very tensor where it is real."""
+    input = as_tensor(input, "conj_physical")
+    return conjugate_physical(input) if input.is_complex() else input
+
+
+def conj_physical_(self: Tensor) -> Tensor:
+    """In-place :func:`conj_physical`."""
+    return conjugate_in_place.inplace(self)
+
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """The very tensor: conjugates are computed at once, never put off."""
+    return as_tensor(input, "resolve_conj")
+
+
+def resolve_neg(input: Tensor) -> Tensor:
+    """The very tensor: negative numbers are computed at once, never put off."""
+    return as_tensor(input, "resolve_neg")
 
 
 @op(node="AngleBackward0", promote="float", elementwise=True, samples=_numbers)

@@ -15,7 +15,7 @@ from gradcore.ops import bounds
 from gradcore.ops._batching import along, element_dims, over, rows
 from gradcore.ops._dims import check_not_empty, kept_shape, normalize_dim, normalize_dims, reduced_dims
 from gradcore.ops._operands import as_tensor
-from gradcore.ops._reducing import Dims, over_dims, restored
+from gradcore.ops._reducing import Dims, over_dims, restored, widened
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 
@@ -52,7 +52,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     if dim is None and other is None:
         return max_all(input)
     if other is not None or is_tensor(dim):
-        return bounds.maximum(input, dim if other is None else other)
+        return bounds.maximum(as_tensor(input, "max"), dim if other is None else other)
     return return_types.max(*max_dim(*_along("max", input, dim, keepdim)))
 
 
@@ -68,7 +68,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     if dim is None and other is None:
         return min_all(input)
     if other is not None or is_tensor(dim):
-        return bounds.minimum(input, dim if other is None else other)
+        return bounds.minimum(as_tensor(input, "min"), dim if other is None else other)
     return return_types.min(*min_dim(*_along("min", input, dim, keepdim)))
 
 
@@ -383,7 +383,7 @@ def median_dim_vmap(input: Any, dim: int, keepdim: bool) -> Any:
 
 def _middle(xp: Any, x: Any, dim: int) -> Any:
     """Where the median along ``dim`` stands: the first NaN, if there is one."""
-    order = xp.argsort(x, axis=dim)
+    order = xp.argsort(widened(xp, x), axis=dim)
     size = x.shape[dim]
     # NaN is sorted to the end, so the first NaN follows the last number.
     count = xp.sum(xp.astype(xp.equal(x, x), dtypes.int64), axis=dim, keepdims=True)

@@ -69,12 +69,16 @@ def gathered(xp: Any, input: Any, index: Any, /, dim: int) -> Any:
 
 @gathered.vjp("input")
 def gathered_vjp(xp: Any, g: Any, index: Any, input_shape: Any, dim: int) -> Any:
+    if 0 in index.shape:
+        return xp.zeros(tuple(input_shape), dtype=g.dtype)
     return _added_along(xp, g, index, tuple(input_shape), dim)
 
 
 @gathered.vmap
 def gathered_vmap(input: Any, index: Any, dim: int) -> Any:
     dim = normalize_dim(dim, input.ndim - 1) + 1
+    if 0 in index.shape:
+        return gathered(input, index, dim)
     return reshape(gathered(*vectors(input, index), dim), index.shape)
 
 
@@ -86,9 +90,10 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         RuntimeError: an index out of range, one of another dtype than int64 or int32, or sizes that do not fit.
     """
     input = as_tensor(input, "gather")
-    index = index_tensor("gather", index, input)
+    index = index_tensor("gather", index, input, any_if_empty=True)
     dim = normalize_dim(dim, input.ndim)
-    check_smaller("gather", index, input, "self", dim)
+    if index.numel():
+        check_smaller("gather", index, input, "self", dim)
     return run_with_index_errors(gathered, RuntimeError, input, index, dim)
 
 
@@ -102,9 +107,15 @@ def gather_standard(x: Tensor, index: Tensor, axis: int, /) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """``gather`` with both operands broadcast in the other dimensions; flattened when no dimension is given.
 
+    Along a dimension, negative indices count from the end.
+
     Raises:
         RuntimeError: they do not broadcast, or an index is out of range.
     """
+    return _taken_along(input, indices, dim, negative=True)
+
+
+def _taken_along(input: Any, indices: Any, dim: int | None, negative: bool) -> Tensor:
     input, indices = as_tensor(input, "take_along_dim"), as_tensor(indices, "take_along_dim", "indices", 2)
     if indices.dtype not in (dtypes.int64, dtypes.int32):
         raise RuntimeError(
@@ -122,6 +133,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if not shape:
         return gather(input, dim, indices)
     size, count, shape[dim], wanted[dim] = shape[dim], wanted[dim], 1, 1
+    if negative:
+        indices = indices + (indices < 0) * size
     both = list(broadcast_shapes(shape, wanted))
     source, index = [*both[:dim], size, *both[dim + 1 :]], [*both[:dim], count, *both[dim + 1 :]]
     return gather(
@@ -134,7 +147,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 @standard("take_along_axis")
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
     """The standard's spelling of :func:`take_along_dim`."""
-    return take_along_dim(x, indices, axis)
+    return _taken_along(x, indices, axis, negative=False)  # what rules ask for has none
 
 
 def _scatters(make: Make) -> Iterator[Sample]:
@@ -417,6 +430,9 @@ def _rows(x: Any) -> Any:
 
 
 def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
+    if 0 in index.shape:
+        # Such an index may have other dimensions than what is indexed.
+        return xp.zeros(tuple(index.shape), dtype=x.dtype)
     if x.shape and index.shape:
         return xp.gather(x, index, dim)
     return xp.reshape(xp.gather(vector(xp, x), vector(xp, index), dim), index.shape)
@@ -467,7 +483,7 @@ def _is_too_flat(index: Any, src: Any) -> bool:
 
 def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) -> tuple[Any, tuple[Any, ...]]:
     input = as_tensor(input, "scatter")
-    index = index_tensor("scatter", index, input)
+    index = index_tensor("scatter", index, input, any_if_empty=True)
     dim = normalize_dim(dim, input.ndim)
     if (src is None) == (value is None):
         raise TypeError("scatter() needs src (a tensor or a number) or value (a number), and not both")
@@ -482,7 +498,7 @@ def _scatter_operands(input: Any, dim: int, index: Any, src: Any, value: Any) ->
 def _scatter_add_operands(input: Any, dim: int, index: Any, src: Any) -> tuple[Any, ...]:
     input = as_tensor(input, "scatter_add")
     src = as_tensor(src, "scatter_add", "src", 4)
-    index = index_tensor("scatter_add", index, input)
+    index = index_tensor("scatter_add", index, input, any_if_empty=True)
     dim = normalize_dim(dim, input.ndim)
     check_smaller("scatter_add", index, input, "self", dim)
     check_source("scatter_add", input, index, src)

@@ -132,6 +132,23 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     return slice_along(input, dim, start, start + length, 1)  # type: ignore[no-any-return]
 
 
+def slice_of(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """``input[start:end:step]`` along a dimension; a view.
+
+    Raises:
+        IndexError: there is no such dimension.
+        RuntimeError: ``step`` is not positive.
+    """
+    input = as_tensor(input, "slice")
+    shape = input._data.shape
+    if not shape:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    dim = normalize_dim(dim, len(shape))
+    if step < 1:
+        raise RuntimeError(f"slice step must be positive, but got {step}")
+    return slice_along(input, dim, *_bounds(slice(start, end, step), shape[dim]))  # type: ignore[no-any-return]
+
+
 # Copies with one such part replaced.
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
-from gradcore.ops import arithmetic, elementwise, special
+from gradcore.ops import arithmetic, elementwise
 from gradcore.ops._losses import (
     REDUCTIONS,
     aligned_operands,
@@ -24,6 +24,7 @@ from gradcore.ops._losses import (
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.ops.broadcasting import broadcast_shapes
 from gradcore.ops.reduction import sum
+from gradcore.ops.special import entropy
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def kl_div(
     if log_target:
         divergence = arithmetic.mul(elementwise.exp(y), arithmetic.sub(y, x))
     else:
-        divergence = arithmetic.sub(special.xlogy(y, y), arithmetic.mul(y, x))
+        divergence = arithmetic.sub(entropy.xlogy(y, y), arithmetic.mul(y, x))
     loss = finish(divergence, reduction)
     return loss / x.shape[0] if batch and x.ndim else loss  # type: ignore[no-any-return]
 

@@ -52,8 +52,10 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """``input @ input @ ...``, ``n`` times, of a square matrix or a batch of them, by repeated squaring.
 
+    The power of a negative ``n`` is that of the inverse.
+
     Raises:
-        NotImplementedError: ``n`` is negative.
+        LinAlgError: ``n`` is negative, and a matrix is singular.
         RuntimeError: the matrices are not square.
     """
     if input.ndim < 2:
@@ -64,7 +66,9 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
             f"linalg.matrix_power: A must be batches of square matrices, but they are {rows} by {columns} matrices"
         )
     if n < 0:
-        raise NotImplementedError(f"matrix_power with a negative n ({n}) needs the inverse, which is not there yet")
+        from gradcore.ops.linalg.inverse import inv
+
+        return inv(input) if n == -1 else matrix_power(inv(input), -n)
     if n == 0:
         out: Tensor = input.clone()
         return out.copy_(eye(rows, dtype=input.dtype, device=input.device))

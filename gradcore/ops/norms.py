@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import op
 from gradcore.ops._batching import shifted
+from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import Dims, count, narrowed, operand, restored, widened
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
@@ -31,41 +32,64 @@ def norm(
     """The ``p``-norm of all elements, or over the dimensions ``dim``: ``sum(abs(x)**p)**(1/p)``.
 
     ``"fro"`` and ``None`` mean 2; ``inf`` and ``-inf`` the largest and smallest magnitude; 0 the number of
-    nonzeros.
+    nonzeros; ``"nuc"``, of matrices, the sum of the singular values.
 
     Raises:
         IndexError: there is no such dimension.
-        NotImplementedError: the nuclear norm.
         RuntimeError: integers; an unknown name of a norm; the norm of nothing, where that is undefined.
     """
     if isinstance(p, str):
         if p == "nuc":
-            raise NotImplementedError(
-                "norm: the nuclear norm is not implemented; sum the singular values of the matrix"
-            )
+            from gradcore.ops.linalg.norms import matrix_norm  # seldom used, and slow to import
+
+            x = as_tensor(input, "norm")
+            return matrix_norm(x, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
         if p != "fro":
             raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported: p is a number or 'fro'")
-    order = 2.0 if p is None or p == "fro" else float(p)
-    x, dims = operand("norm", input, dim, keepdim)
-    if x.dtype.kind in "biu":
-        raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{dtypes.scalar_type_name(x.dtype)}"
-        )
-    if dtype is not None:
-        given = dtypes.normalize(dtype)
-        if given.kind in "biu" or x.dtype.kind == "c" != given.kind:
-            needed = "complex for complex inputs" if x.dtype.kind == "c" else "floating point or complex"
-            raise RuntimeError(
-                f"linalg.vector_norm: dtype should be {needed}, but got {dtypes.scalar_type_name(given)}"
-            )
-        x = x.to(given)
-    if count(x.shape, dims) == 0 and (order < 0 or order == math.inf):
+    return norm_of_order(input, 2.0 if p is None or p == "fro" else float(p), dim, keepdim, dtype)
+
+
+def norm_of_order(input: Tensor, order: float, dim: Dims, keepdim: bool, dtype: Any) -> Tensor:
+    """The norm of vectors, with the checks of what a user gives.
+
+    Raises:
+        As :func:`norm`.
+    """
+    x, dims = operand("linalg.vector_norm", input, dim, keepdim)
+    x = in_dtype_of_norm("linalg.vector_norm", x, dtype)
+    if (order < 0 or order == math.inf) and count(x.shape, dims) == 0:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {order:g} norm on an empty tensor because the operation "
             "does not have an identity"
         )
     return vector_norm(x, order, dims, keepdim)  # type: ignore[no-any-return]
+
+
+def in_dtype_of_norm(function: str, x: Tensor, dtype: Any) -> Tensor:
+    """``x`` in the dtype in which a norm is to be computed, if one is given.
+
+    Raises:
+        RuntimeError: ``x`` has integers, or ``dtype`` cannot hold its numbers.
+    """
+    if dtypes.category(x.dtype) < 2:
+        raise RuntimeError(
+            f"{function}: Expected a floating point or complex tensor as input. Got {dtypes.scalar_type_name(x.dtype)}"
+        )
+    if dtype is None:
+        return x
+    given = dtypes.normalize(dtype)
+    name, complex_numbers = dtypes.scalar_type_name(given), x.dtype.kind == "c"
+    if dtypes.category(given) < 2:
+        raise RuntimeError(f"{function}: dtype should be floating point or complex, but got {name}")
+    if complex_numbers != (given.kind == "c"):
+        kind = "complex for complex inputs" if complex_numbers else "real for real inputs"
+        raise RuntimeError(f"{function}: dtype should be {kind}, but got {name}")
+    if dtypes.promote_types(x.dtype, given) != given:
+        raise RuntimeError(
+            f"{function}: the dtype of the input ({dtypes.scalar_type_name(x.dtype)}) should be convertible without "
+            f"narrowing to the specified dtype ({name})"
+        )
+    return x.to(given)
 
 
 def _norms(make: Make) -> Iterator[Sample]:
@@ -121,6 +145,22 @@ def vector_norm_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tupl
 @vector_norm.vmap
 def vector_norm_vmap(input: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
     return vector_norm(input, ord, shifted(dim), keepdim)
+
+
+@op(node="NormBackward1", samples=_norms)
+def norm_dim(xp: Any, input: Any, /, ord: float, dim: tuple[int, ...], keepdim: bool = False) -> Any:
+    """:func:`vector_norm`, as PyTorch records it within other functions."""
+    return vector_norm.op.forward(xp, input, ord, dim, keepdim)
+
+
+@norm_dim.vjp("input")
+def norm_dim_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return vector_norm_vjp(xp, g, input, out, ord, dim, keepdim)
+
+
+@norm_dim.vmap
+def norm_dim_vmap(input: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
+    return norm_dim(input, ord, shifted(dim), keepdim)
 
 
 def _sign(xp: Any, x: Any) -> Any:

@@ -36,7 +36,7 @@ from gradcore.testing.samples import Make, Sample, unary
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nansum", "prod", "sum"]
+__all__ = ["all", "any", "count_nonzero", "logsumexp", "mean", "nanmean", "nansum", "prod", "sum"]
 
 
 def _over_dims_and_nothing(make: Make) -> Iterator[Sample]:
@@ -150,6 +150,23 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
         return mean_all(input, dtype=dtype)  # type: ignore[no-any-return]
     x, dims = operand("mean", input, dim, keepdim)
     return mean_dim(x, dims, keepdim, dtype=dtype)  # type: ignore[no-any-return]
+
+
+@numpy_names
+def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of the elements that are not NaN; NaN where there is none.
+
+    Raises:
+        As :func:`nansum`; integers.
+    """
+    x, dims = operand("nanmean", input, dim, keepdim)
+    if x.dtype.kind in "biu":
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{dtypes.scalar_type_name(x.dtype)}; cast it, with .to(dtype)"
+        )
+    numbers = x.isnan().logical_not().sum(dims, keepdim)
+    return nansum(x, dim, keepdim, dtype=dtype) / numbers
 
 
 @op(node="MeanBackward0", linear=True, samples=unary())
@@ -302,7 +319,11 @@ def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) ->
 def logsumexp_dim(xp: Any, input: Any, /, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     """The logarithm of the sum of exponentials over some dimensions."""
     if not dim:
-        return xp.positive(input)
+        # A complex number keeps only the angle within pi.
+        if kind_of(xp, input) != "c":
+            return xp.positive(input)
+        size = xp.astype(xp.real(input), input.dtype)
+        return xp.add(xp.log(xp.exp(xp.subtract(input, size))), size)
     if count(input.shape, dim) == 0:
         return xp.log(xp.sum(xp.exp(input), axis=dim, keepdims=keepdim))
     top = xp.max(xp.real(input) if kind_of(xp, input) == "c" else input, axis=dim, keepdims=True)
@@ -456,11 +477,17 @@ def _sum(xp: Any, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
             # The digits of half precision would be lost on the way.
             return xp.astype(xp.sum(xp.astype(x, dtypes.float32), axis=axis, keepdims=keepdims), given)
         dtype = dtypes.int64
-    return xp.sum(as_dtype(xp, x, dtype), axis=axis, keepdims=keepdims)
+    if dtype.kind == "b":
+        return xp.any(x, axis=axis, keepdims=keepdims)
+    return xp.sum(as_dtype(xp, x, dtype), axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 def _prod(xp: Any, x: Any, axis: Any, keepdims: bool, dtype: Any) -> Any:
     if dtype is None and kind_of(xp, x) in "biu":
         dtype = dtypes.int64
     axis = axis if x.shape else None
-    return xp.prod(x if dtype is None else as_dtype(xp, x, dtype), axis=axis, keepdims=keepdims)
+    if dtype is None:
+        return xp.prod(x, axis=axis, keepdims=keepdims)
+    if dtype.kind == "b":
+        return xp.all(x, axis=axis, keepdims=keepdims)
+    return xp.prod(as_dtype(xp, x, dtype), axis=axis, dtype=dtype, keepdims=keepdims)

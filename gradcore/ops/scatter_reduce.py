@@ -314,7 +314,7 @@ def _divided(xp: Any, total: Any, times: Any) -> Any:
 def _operands(input: Any, dim: int, index: Any, src: Any, reduce: str) -> tuple[Any, ...]:
     input = as_tensor(input, "scatter_reduce")
     src = as_tensor(src, "scatter_reduce", "src", 4)
-    index = index_tensor("scatter_reduce", index, input)
+    index = index_tensor("scatter_reduce", index, input, any_if_empty=True)
     dim = normalize_dim(dim, input.ndim)
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")

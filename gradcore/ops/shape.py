@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradcore import dtypes
+from gradcore.device import resolve
 from gradcore.op import op, standard
 from gradcore.ops._dims import normalize_dim, normalize_dims
 from gradcore.ops._operands import as_tensor
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample, reals
+from gradcore.view import replay
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -184,9 +186,20 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
 
     Raises:
         RuntimeError: there are not as many strides as sizes, a negative one, or they leave the memory of ``input``.
-        NotImplementedError: ``storage_offset`` for a view, or strides of a tensor that is not dense.
+        NotImplementedError: a ``storage_offset`` before the first element of ``input``.
     """
     input = as_tensor(input, "as_strided")
+    return strided(input, *checked_strides(input, size, stride, storage_offset))  # type: ignore[no-any-return]
+
+
+def checked_strides(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None
+) -> tuple[tuple[int, ...], tuple[int, ...], int, tuple[int, ...]]:
+    """The parameters of :func:`strided` for the arguments of :func:`as_strided`.
+
+    Raises:
+        As that does.
+    """
     shape, steps = tuple(size), tuple(stride)
     if len(shape) != len(steps):
         raise RuntimeError(f"mismatch in length of strides and shape: {list(steps)} and {list(shape)}")
@@ -197,10 +210,10 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     offset = 0 if storage_offset is None else storage_offset
     if offset < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {offset}")
-    if storage_offset is not None and input._view is not None:
+    if storage_offset is not None and input._view is not None and (offset := offset - _start(input)) < 0:
         raise NotImplementedError(
-            "as_strided(storage_offset=) of a view is not supported: call it on the base, or leave storage_offset away to "
-            "count from the first element of the view"
+            f"as_strided(storage_offset={storage_offset}) of a view that starts after that element is not supported: call it "
+            "on the base, or leave storage_offset away to count from the first element of the view"
         )
     have = input._device.xp.strides(input._data)
     reach = _extent(input._data.shape, have)
@@ -209,7 +222,16 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             f"setStorage: sizes {list(shape)}, strides {list(steps)}, storage offset {offset} are out of bounds for a "
             f"tensor that covers {reach} elements of memory"
         )
-    return strided(input, shape, steps, offset, tuple(have))  # type: ignore[no-any-return]
+    return shape, steps, offset, tuple(have)
+
+
+def _start(input: Tensor) -> int:
+    """Where the first element of a view lies, counted from the first of its base."""
+    view = input._view
+    assert view is not None
+    base = view.base
+    lies = _positions(tuple(base._data.shape), base._device.xp.strides(base._data))
+    return int(replay(resolve("cpu").xp, lies, view.chain).reshape(-1)[:1].sum())
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:

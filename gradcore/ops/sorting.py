@@ -11,6 +11,7 @@ from gradcore.ops._batched_indices import refuse_dynamic_shape
 from gradcore.ops._batching import along, expanded, rows
 from gradcore.ops._dims import as_integer, check_not_empty, normalize_dim
 from gradcore.ops._operands import as_tensor
+from gradcore.ops._reducing import widened
 from gradcore.ops.cumulative import along_dim
 from gradcore.ops.extremum import put_back, require_order, selected
 from gradcore.spelling import numpy_names
@@ -23,7 +24,9 @@ __all__ = ["argsort", "bucketize", "kthvalue", "msort", "searchsorted", "sort", 
 
 
 @numpy_names
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> return_types.sort:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
+) -> return_types.sort:
     """The elements along ``dim`` in order and where each stood, ``(values, indices)``. NaN counts as largest.
 
     Equal elements keep their order, whether ``stable`` or not.
@@ -32,7 +35,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
         IndexError: there is no such dimension.
         RuntimeError: complex numbers have no order.
     """
-    operation = sort_stable if stable else sort_dim
+    operation = sort_dim if stable is None else sort_stable
     return return_types.sort(*operation(*_along("sort", input, dim), descending))
 
 
@@ -105,7 +108,8 @@ def _order(xp: Any, x: Any, dim: int, descending: bool) -> Any:
         return None
     if xp.np_dtype(x.dtype).kind == "b":
         x = xp.astype(x, dtypes.uint8)
-    return xp.argsort(x, axis=dim, descending=descending, stable=True)
+    # NumPy knows nothing of a NaN of bfloat16.
+    return xp.argsort(widened(xp, x), axis=dim, descending=descending, stable=True)
 
 
 @numpy_names
@@ -206,18 +210,20 @@ def unique(
 ) -> Any:
     """The distinct elements in order; on request also where each element is among them, and how often.
 
-    It has no derivative.
+    With ``dim``, the same for the slices along it. It has no derivative.
 
     Raises:
-        NotImplementedError: ``dim`` is given.
+        IndexError: there is no such dimension.
+        NotImplementedError: complex numbers have no order.
     """
     if dim is not None:
-        raise NotImplementedError(
-            "unique(): distinct slices along a dim are not implemented; only distinct elements are"
-        )
-    if as_tensor(input, "unique").dtype.kind == "c":
+        from gradcore.ops.statistics.distinct import unique_along  # seldom used
+
+        values, inverse, counts = unique_along(input, dim)
+    elif as_tensor(input, "unique").dtype.kind == "c":
         raise NotImplementedError('"unique" not implemented for complex numbers: they have no order')
-    values, inverse, counts = unique_elements(input)
+    else:
+        values, inverse, counts = unique_elements(input)
     chosen = [values]
     if return_inverse:
         chosen.append(inverse)

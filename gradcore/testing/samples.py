@@ -29,6 +29,25 @@ class Sample:
     def __init__(self, *operands: Any, **params: Any) -> None:
         self.operands = operands
         self.params = params
+        self.before: Callable[..., tuple[Any, ...]] | None = None
+        self.after: Callable[..., Any] | None = None
+
+    def checked(
+        self, before: Callable[..., tuple[Any, ...]] | None = None, after: Callable[..., Any] | None = None
+    ) -> Sample:
+        """This sample, whose derivatives are compared on the operands that ``before`` makes, of what ``after`` makes.
+
+        For operations that are differentiable on a set of operands only (symmetric matrices), or whose results are
+        determined up to what ``after`` removes (the signs of eigenvectors).
+        """
+        self.before, self.after = before, after
+        return self
+
+    def finished(self, result: Any) -> Any:
+        """What ``after`` makes of a result."""
+        if self.after is None:
+            return result
+        return self.after(*result) if isinstance(result, tuple) else self.after(result)
 
     def __repr__(self) -> str:
         parts = [f"{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in self.operands]

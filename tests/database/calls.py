@@ -15,12 +15,23 @@ import gradcore as gc
 CALLS = {
     "nn_functional_embedding": lambda t, weight, index, **kw: t.nn.functional.embedding(index, weight, **kw),
     "nn_functional_embedding_bag": lambda t, weight, index, **kw: t.nn.functional.embedding_bag(index, weight, **kw),
+    "max_pool2d_with_indices_backward": lambda t, x, **kw: pooled_back(t, x, **kw),
     "torch_ops_aten__safe_softmax_default": lambda t, *args, **kw: t._safe_softmax(*args, **kw),
     "slice": lambda t, *args, **kw: t.ops.indexing.slice_of(*args, **kw),
+    "_segment_reduce_lengths": lambda t, *args, **kw: t.segment_reduce(*args, **kw),
+    "_segment_reduce_offsets": lambda t, *args, **kw: t.segment_reduce(*args, **kw),
     "zero_": lambda t, x: x.clone().zero_(),
     "__getitem__": lambda t, x, at: x[at],
 }
 """Functions of the library and a sample's arguments, by full name."""
+
+
+def pooled_back(t, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    """What the database calls ``max_pool2d_with_indices_backward``: the operator, where its other operands come from."""
+    values, indices = t.nn.functional.max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode)
+    stride = kernel_size if stride is None else stride
+    back = (t if t is gc else t.ops.aten).max_pool2d_with_indices_backward
+    return back(t.ones_like(values), x, kernel_size, stride, padding, dilation, ceil_mode, indices)
 
 
 def name_of(info):

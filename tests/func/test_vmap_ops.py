@@ -25,7 +25,17 @@ WITHOUT_RULE: dict[str, str] = {}
 
 # Operations whose result has as many elements as the values say: they refuse to run on a batch. Those with an index do
 # where that is a mask.
-DYNAMIC = {"index", "index_adjoint", "positions", "selected_where", "unique_elements"}
+DYNAMIC = {
+    "counted",
+    "index",
+    "index_adjoint",
+    "positions",
+    "runs",
+    "selected_where",
+    "unique_elements",
+    "unique_slices",
+    "weighed",
+}
 
 # They speak of the memory of their operand, which another place of the batch changes.
 OF_MEMORY = {name for name in EVERY if OPS[name].reads_layout}

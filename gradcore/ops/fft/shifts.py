@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import standard
 from gradcore.ops._dims import as_integer, normalize_dims
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.creation import arange
 from gradcore.ops.joining import cat
@@ -45,14 +46,13 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, re
     """The frequencies of a transform of ``n`` samples a time ``d`` apart: ``0, 1, ..., -2, -1`` by ``n * d``.
 
     Raises:
-        RuntimeError: ``n`` is negative, or ``dtype`` no floating-point or complex one.
+        NotImplementedError: ``dtype`` is complex.
+        RuntimeError: ``n`` is negative, or ``dtype`` is one of integers.
     """
-    _check("fftfreq", n, dtype)
+    kind = _checked("fftfreq", n, dtype)
     half = (n + 1) // 2
-    numbers = cat(
-        [arange(half, device=device, dtype=_real(dtype)), arange(half - n, 0, device=device, dtype=_real(dtype))]
-    )
-    return _divided(numbers, n, d, dtype, requires_grad)
+    numbers = cat([arange(half, device=device, dtype=kind), arange(half - n, 0, device=device, dtype=kind)])
+    return _divided(numbers, n, d, requires_grad)
 
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -61,8 +61,8 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, r
     Raises:
         As :func:`fftfreq`.
     """
-    _check("rfftfreq", n, dtype)
-    return _divided(arange(n // 2 + 1, device=device, dtype=_real(dtype)), n, d, dtype, requires_grad)
+    kind = _checked("rfftfreq", n, dtype)
+    return _divided(arange(n // 2 + 1, device=device, dtype=kind), n, d, requires_grad)
 
 
 @standard("fft.fftshift")
@@ -80,23 +80,21 @@ def _rolled(name: str, input: Any, dim: int | Sequence[int] | None, inverse: boo
     dims = normalize_dims(dim, x.ndim)
     sizes = [x.shape[d] for d in dims] if x.ndim else [1] * len(dims)
     shifts = tuple([(n + 1) // 2 if inverse else n // 2 for n in sizes])
-    return roll(x, shifts if shifts else 0, dims)
+    return roll(x, shifts or 0, dims)
 
 
-def _check(name: str, n: int, dtype: Any) -> None:
+def _checked(name: str, n: int, dtype: Any) -> dtypes.DType:
     if as_integer(n, "n") < 0:
         raise RuntimeError(f"{name}: n must not be negative, but got {n}")
-    if dtype is not None and dtypes.category(dtypes.normalize(dtype)) < 2:
-        raise RuntimeError(f"{name} requires a floating point or complex dtype, but got {dtype}")
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.normalize(dtype)
+    if dtypes.category(kind) < 2:
+        raise RuntimeError(f"{name} requires a floating point dtype, but got {dtypes.dtype_name(kind)}")
+    if dtypes.category(kind) > 2:
+        refuse_dtype(name, kind)
+    return kind
 
 
-def _real(dtype: Any) -> dtypes.DType:
-    return dtypes.get_default_dtype() if dtype is None else dtypes.real_of(dtypes.normalize(dtype))
-
-
-def _divided(numbers: Any, n: int, d: float, dtype: Any, requires_grad: bool) -> Any:
+def _divided(numbers: Any, n: int, d: float, requires_grad: bool) -> Any:
     # Not divided: PyTorch multiplies by the inverse, too, and so do the last digits agree.
     found = numbers * (1.0 / (n * d)) if n else numbers
-    if dtype is not None:
-        found = found.to(dtypes.normalize(dtype))
     return found.requires_grad_(requires_grad)

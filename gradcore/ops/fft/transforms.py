@@ -19,9 +19,8 @@ from gradcore.ops._extra import extra, generic
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.cast import to_dtype
 from gradcore.ops.complex_numbers import conjugate
-from gradcore.ops.creation import zeros
 from gradcore.ops.indexing import narrow
-from gradcore.ops.joining import cat
+from gradcore.ops.nn.padding import constant_pad_nd
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def rfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = 
         As :func:`fft`.
         RuntimeError: ``input`` is complex.
     """
-    return _half_1d("rfft", input, n, dim, norm, True)
+    return _half_1d("rfft", input, n, dim, norm, True)  # type: ignore[no-any-return]
 
 
 def ihfft(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
@@ -364,10 +363,10 @@ def _spell(function: Callable[..., Tensor], several: bool) -> None:
     standard(f"fft.{function.__name__}")(of_several if several else of_one)
 
 
-for _function in (fft, ifft, rfft, irfft, hfft, ihfft):
-    _spell(_function, several=False)
-for _function in (fftn, ifftn, rfftn, irfftn):
-    _spell(_function, several=True)
+for _one in (fft, ifft, rfft, irfft, hfft, ihfft):
+    _spell(_one, several=False)
+for _several in (fftn, ifftn, rfftn, irfftn):
+    _spell(_several, several=True)
 
 
 # What they share.
@@ -482,14 +481,14 @@ def _dims_and_sizes(x: Any, s: Sizes, dim: Sizes) -> tuple[tuple[int, ...], tupl
 
 def _resized(x: Any, dims: tuple[int, ...], sizes: tuple[int, ...]) -> Any:
     """``x`` cut off, or with zeros put after it, along some dimensions."""
+    padding = [0] * (2 * x.ndim)
     for d, n in zip(dims, sizes, strict=True):
         have = x.shape[d]
         if n < have:
             x = narrow(x, d, 0, n)
         elif n > have:
-            shape = (*x.shape[:d], n - have, *x.shape[d + 1 :])
-            x = cat([x, zeros(shape, dtype=x.dtype, device=x.device)], dim=d)
-    return x
+            padding[2 * (x.ndim - 1 - d) + 1] = n - have
+    return constant_pad_nd(x, padding) if any(padding) else x
 
 
 def _scale(norm: str | None, forward: bool) -> int:

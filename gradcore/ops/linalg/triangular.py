@@ -32,9 +32,7 @@ def _triangles(make: Make) -> Iterator[Sample]:
 
 
 @op(node="LinalgSolveTriangularBackward0", samples=_triangles)
-def solve_triangular(
-    xp: Any, A: Any, B: Any, /, *, upper: bool, left: bool = True, unitriangular: bool = False
-) -> Any:
+def solve_triangular(xp: Any, A: Any, B: Any, /, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
     """The solution ``X`` of ``A @ X = B``, or of ``X @ A = B`` if not ``left``, for triangular matrices ``A``.
 
     Args:
@@ -69,7 +67,9 @@ def solve_triangular_vjp(
 
 
 @solve_triangular.jvp
-def solve_triangular_jvp(xp: Any, A: Any, A_t: Any, B_t: Any, out: Any, upper: bool, left: bool, unitriangular: bool) -> Any:
+def solve_triangular_jvp(
+    xp: Any, A: Any, A_t: Any, B_t: Any, out: Any, upper: bool, left: bool, unitriangular: bool
+) -> Any:
     right = B_t
     if A_t is not None:
         change = _triangle(xp, A_t, upper, unitriangular)
@@ -148,9 +148,7 @@ def solve_with_coefficients_vjp(
 
 
 @solve_with_coefficients.vmap
-def solve_with_coefficients_vmap(
-    b: Any, A: Any, upper: bool, transpose: bool, unitriangular: bool, size: int
-) -> Any:
+def solve_with_coefficients_vmap(b: Any, A: Any, upper: bool, transpose: bool, unitriangular: bool, size: int) -> Any:
     ndim = max(A.ndim, b.ndim) - 1
     return solve_with_coefficients(
         aligned(b, ndim), aligned(A, ndim), upper=upper, transpose=transpose, unitriangular=unitriangular

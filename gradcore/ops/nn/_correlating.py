@@ -76,7 +76,7 @@ def spread(xp: Any, features: Any, kernel: Any, sliding: Sliding, sizes: Sequenc
     if all(w.stride == 1 for w in windows):
         # The same as correlating the features, framed with zeros, with the kernel the other way round.
         low = [w.dilation * (w.kernel - 1) - w.padding for w in windows]
-        high = [w.size - w.count + w.padding for w in windows]
+        high = [w.size - w.stops + w.padding for w in windows]
         turned = tuple(range(3, len(kernel.shape)))
         kernel = xp.permute_dims(xp.flip(kernel, axis=turned), (0, 2, 1, *turned))
         back = [Window(w.size + w.dilation * (w.kernel - 1), w.kernel, 1, 0, w.dilation, w.size) for w in windows]
@@ -116,7 +116,7 @@ def kernel_gradient(xp: Any, image: Any, features: Any, sliding: Sliding, sizes:
 def _correlated(xp: Any, image: Any, kernel: Any, windows: Sequence[Window]) -> Any:
     """:func:`correlate` with a kernel (groups, O / groups, C / groups, K...) that may be a view."""
     groups, per_group = kernel.shape[:2]
-    n, counts = image.shape[0], tuple([w.count for w in windows])
+    n, counts = image.shape[0], tuple([w.stops for w in windows])
     shape = (n, groups * per_group, *counts)
     if 0 in shape or 0 in kernel.shape:
         return xp.zeros(shape, dtype=image.dtype)
@@ -132,7 +132,7 @@ def _correlated(xp: Any, image: Any, kernel: Any, windows: Sequence[Window]) -> 
 
 
 def _columns(n: int, windows: Sequence[Window]) -> int:
-    return n * math.prod([w.count for w in windows])
+    return n * math.prod([w.stops for w in windows])
 
 
 def _pointwise(xp: Any, image: Any, kernel: Any) -> Any:
@@ -157,12 +157,12 @@ def _rows(xp: Any, image: Any, groups: int, windows: Sequence[Window], overlap: 
     first, *others = windows
     n, channels = image.shape[0], image.shape[1] // groups
     of_n, of_c, of_first, *of_others = xp.strides(image)
-    kernels, places = [w.kernel for w in others], [w.count for w in others]
+    kernels, places = [w.kernel for w in others], [w.stops for w in others]
     within = [s * w.dilation for s, w in zip(of_others, others, strict=True)]
     between = [s * w.stride for s, w in zip(of_others, others, strict=True)]
     height, columns = channels * math.prod(kernels), n * math.prod(places)
-    if overlap and first.dilation == 1 and first.count > 1:
-        length = (first.count - 1) * first.stride + first.kernel
+    if overlap and first.dilation == 1 and first.stops > 1:
+        length = (first.stops - 1) * first.stride + first.kernel
         every = xp.as_strided(
             image,
             (groups, length, channels, *kernels, n, *places),
@@ -171,15 +171,15 @@ def _rows(xp: Any, image: Any, groups: int, windows: Sequence[Window], overlap: 
         size = height * columns
         return xp.as_strided(
             xp.copy(every),
-            (groups, first.count, first.kernel * height, columns),
+            (groups, first.stops, first.kernel * height, columns),
             (length * size, first.stride * size, columns, 1),
         )
     every = xp.as_strided(
         image,
-        (groups, first.kernel, channels, *kernels, n, first.count, *places),
+        (groups, first.kernel, channels, *kernels, n, first.stops, *places),
         (of_c * channels, of_first * first.dilation, of_c, *within, of_n, of_first * first.stride, *between),
     )
-    return xp.reshape(xp.copy(every), (groups, 1, first.kernel * height, columns * first.count))
+    return xp.reshape(xp.copy(every), (groups, 1, first.kernel * height, columns * first.stops))
 
 
 def _features_as_matrices(xp: Any, features: Any, groups: int, steps: int) -> Any:
@@ -193,7 +193,7 @@ def _features_as_matrices(xp: Any, features: Any, groups: int, steps: int) -> An
 def _added_up(xp: Any, features: Any, kernel: Any, windows: Sequence[Window]) -> Any:
     """:func:`spread` by adding the products of all features with each element of the kernel where they belong."""
     groups, per_group, channels = kernel.shape[:3]
-    n, counts = features.shape[0], tuple([w.count for w in windows])
+    n, counts = features.shape[0], tuple([w.stops for w in windows])
     sizes, kernels = tuple([w.size for w in windows]), tuple([w.kernel for w in windows])
     image = xp.zeros((n, groups, channels, *sizes), dtype=features.dtype)
     shape = (n, groups * channels, *sizes)

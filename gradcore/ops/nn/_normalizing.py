@@ -25,6 +25,7 @@ __all__ = [
     "input_gradient",
     "like_statistics",
     "moments",
+    "without_statistics",
 ]
 
 
@@ -145,3 +146,8 @@ def check_trailing(x: Any, shape: tuple[int, ...], **parameters: Any) -> None:
 def in_batch(parameter: Any, ndim: int, batched: bool) -> Any:
     """A weight or bias, of each element where it is ``batched``, as it broadcasts against a batch of ``ndim`` dimensions."""
     return aligned(parameter, ndim - 1) if batched and parameter is not None else parameter
+
+
+def without_statistics(out: Any, *statistics: Any) -> Any:
+    """The one result that has a gradient, for tests of derivatives; the others depend on the operands as well."""
+    return out

@@ -31,19 +31,19 @@ _WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 
 class Window(NamedTuple):
-    """A window that slides along a dimension of ``size`` elements and stops at ``count`` places."""
+    """A window that slides along a dimension of ``size`` elements and stops at so many places."""
 
     size: int
     kernel: int
     stride: int
     padding: int
     dilation: int
-    count: int
+    stops: int
 
     @property
     def trivial(self) -> bool:
         """Whether each element is a window of its own."""
-        return self.kernel == self.stride == 1 and self.padding == 0 and self.count == self.size
+        return self.kernel == self.stride == 1 and self.padding == 0 and self.stops == self.size
 
 
 class Tap(NamedTuple):
@@ -62,7 +62,7 @@ def taps(window: Window) -> tuple[Tap, ...]:
     for number in range(window.kernel):
         offset = number * window.dilation - window.padding
         low = max(0, -(offset // window.stride))
-        high = min(window.count, (window.size - 1 - offset) // window.stride + 1)
+        high = min(window.stops, (window.size - 1 - offset) // window.stride + 1)
         if low < high:
             first, last = low * window.stride + offset, (high - 1) * window.stride + offset
             found.append(Tap(number, low, high, slice(first, last + 1, window.stride)))
@@ -162,10 +162,10 @@ def pooling_windows(
             f"input, but got: {list(shape)}"
         )
     windows = windows_of(shape[len(shape) - ndim :], kernel, stride, padding, dilation, ceil_mode)
-    if min(w.count for w in windows) < 1:
+    if min(w.stops for w in windows) < 1:
         raise RuntimeError(
             f"{function}: Given input size: {tuple(shape)}. Calculated output size: "
-            f"{(*shape[: len(shape) - ndim], *(w.count for w in windows))}. Output size is too small"
+            f"{(*shape[: len(shape) - ndim], *(w.stops for w in windows))}. Output size is too small"
         )
     return windows
 

@@ -15,7 +15,15 @@ from gradcore.ops._batching import folded, unfolded
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import narrowed, widened
 from gradcore.ops.creation import zeros
-from gradcore.ops.nn._normalizing import affine, centered_by, check_dtypes, input_gradient, like_statistics, moments
+from gradcore.ops.nn._normalizing import (
+    affine,
+    centered_by,
+    check_dtypes,
+    input_gradient,
+    like_statistics,
+    moments,
+    without_statistics,
+)
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -40,7 +48,7 @@ def batch_norm(
     Ioffe and Szegedy, Batch Normalization, 2015.
 
     Args:
-        input: of shape (N, C, \\*), in a real floating-point dtype.
+        input: of shape (N, C, *), in a real floating-point dtype.
         weight: of each channel, in the dtype of ``input``, or in float32 where that is half precision.
         bias: likewise.
         running_mean, running_var: of each channel. In training they move towards the mean and the (unbiased) variance of
@@ -56,6 +64,9 @@ def batch_norm(
         RuntimeError: shapes or dtypes do not fit, or there are no statistics to normalise by.
     """
     x = as_tensor(input, "batch_norm")
+    if not x.numel():
+        out = x.clone() if weight is None else x.clone() * weight[0]
+        return out if bias is None else out + bias[0]  # type: ignore[no-any-return]
     return _normalized(_TRAINED, _FROZEN, x, weight, bias, running_mean, running_var, training, momentum, eps)[0]
 
 
@@ -136,17 +147,15 @@ def instance_norm(
     if x.ndim < 2:
         raise RuntimeError(f"instance_norm: expected an input of shape (N, C, *), but got {list(x.shape)}")
     n, channels, *rest = x.shape
-    weight, bias, mean, var = (
-        None if p is None else p.repeat(n) for p in (weight, bias, running_mean, running_var)
-    )
+    weight, bias, mean, var = (None if p is None else p.repeat(n) for p in (weight, bias, running_mean, running_var))
     as_channels = x.contiguous().view(1, n * channels, *rest)
     out = batch_norm(as_channels, weight, bias, mean, var, use_input_stats, momentum, eps)
     if use_input_stats:
         with no_grad():
             for running, repeated in ((running_mean, mean), (running_var, var)):
-                if running is not None:
-                    running.copy_(repeated.view(n, channels).mean(0))  # type: ignore[union-attr]
-    return out.view(x.shape)  # type: ignore[no-any-return]
+                if running is not None and repeated is not None:
+                    running.copy_(repeated.view(n, channels).mean(0))
+    return out.view(x.shape)
 
 
 # The operations. A name of its own for every node that PyTorch has, with the same rules.
@@ -154,18 +163,17 @@ def instance_norm(
 
 def _batches(make: Make) -> Iterator[Sample]:
     for shape in ((3, 2), (2, 3, 2), (2, 2, 1, 3)):
-        yield Sample(make(*shape), make(shape[1]), make(shape[1]), eps=0.1)
-    yield Sample(make(3, 2), eps=0.1)
-    yield Sample(make(3, 2), make(2), eps=0.1)
-    yield Sample(make(3, 2), None, make(2), eps=0.1)
+        yield Sample(make(*shape), make(shape[1]), make(shape[1]), eps=0.1).checked(after=without_statistics)
+    yield Sample(make(3, 2), None, None, eps=0.1).checked(after=without_statistics)
+    yield Sample(make(3, 2), make(2), None, eps=0.1).checked(after=without_statistics)
+    yield Sample(make(3, 2), None, make(2), eps=0.1).checked(after=without_statistics)
 
 
 def _with_running_statistics(make: Make) -> Iterator[Sample]:
     for s in _batches(make):
         channels = s.operands[0].shape[1]
-        weight, bias = (*s.operands[1:], None, None)[:2]
         mean, var = make.of(np.arange(channels) / 2), make.of(1.0 + np.arange(channels))
-        yield Sample(s.operands[0], weight, bias, mean, var, **s.params)
+        yield Sample(*s.operands, mean, var, **s.params)
 
 
 def _trained(node: str, name: str) -> Any:
@@ -189,9 +197,7 @@ def _trained(node: str, name: str) -> Any:
     )(forward)
 
     @made.vjp("input", "weight", "bias")
-    def vjp(
-        xp: Any, g: Any, input: Any, weight: Any, result1: Any, result2: Any, needs: Any, eps: float
-    ) -> Any:
+    def vjp(xp: Any, g: Any, input: Any, weight: Any, result1: Any, result2: Any, needs: Any, eps: float) -> Any:
         g, x = widened(xp, g), widened(xp, input)
         axes = _axes(x)
         g_input = g_weight = None
@@ -218,11 +224,21 @@ def _frozen(node: str, name: str) -> Any:
     """The operation that normalises by running statistics."""
 
     def forward(
-        xp: Any, input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, /, *, eps: float
+        xp: Any,
+        input: Any,
+        weight: Any = None,
+        bias: Any = None,
+        running_mean: Any = None,
+        running_var: Any = None,
+        /,
+        *,
+        eps: float,
     ) -> Any:
         x = widened(xp, input)
         centered, rstd = _by_running(xp, x, running_mean, running_var, eps)
-        return narrowed(xp, affine(xp, xp.multiply(centered, rstd), *(_per_channel(xp, p, x) for p in (weight, bias))), input)
+        return narrowed(
+            xp, affine(xp, xp.multiply(centered, rstd), *(_per_channel(xp, p, x) for p in (weight, bias))), input
+        )
 
     forward.__name__ = name
     forward.__doc__ = "The channels, normalised by running statistics."
@@ -289,9 +305,7 @@ def _normalized(
     return out, mean, rstd
 
 
-def _check(
-    x: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool
-) -> None:
+def _check(x: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool) -> None:
     if x.ndim < 2:
         raise IndexError(
             f"Dimension out of range: batch_norm expects an input of shape (N, C, *), but got {list(x.shape)}"

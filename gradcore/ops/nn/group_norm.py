@@ -34,7 +34,7 @@ def group_norm(
     Wu and He, Group Normalization, 2018.
 
     Args:
-        input: of shape (N, C, \\*), in a real floating-point dtype.
+        input: of shape (N, C, *), in a real floating-point dtype.
         num_groups: how many groups the channels make.
         weight: of each channel, in the dtype of ``input``, or in float32 where that is half precision.
         bias: likewise.
@@ -98,15 +98,13 @@ def _normalized(x: Tensor, weight: Any, bias: Any, groups: int, eps: float) -> t
 def _grouped_channels(make: Make) -> Iterator[Sample]:
     for shape, groups in (((2, 4, 2), 2), ((2, 3), 1), ((1, 4, 1, 3), 4), ((0, 4, 2), 2)):
         yield Sample(make(*shape), make(shape[1]), make(shape[1]), group=groups, eps=0.1)
-    yield Sample(make(2, 4, 2), group=2, eps=0.1)
-    yield Sample(make(2, 4, 2), make(4), group=2, eps=0.1)
+    yield Sample(make(2, 4, 2), None, None, group=2, eps=0.1)
+    yield Sample(make(2, 4, 2), make(4), None, group=2, eps=0.1)
     yield Sample(make(2, 4, 2), None, make(4), group=2, eps=0.1)
 
 
 @op(node="NativeGroupNormBackward0", outputs=("result0", "result1", "result2"), samples=_grouped_channels)
-def normalized_groups(
-    xp: Any, input: Any, weight: Any = None, bias: Any = None, /, *, group: int, eps: float
-) -> Any:
+def normalized_groups(xp: Any, input: Any, weight: Any = None, bias: Any = None, /, *, group: int, eps: float) -> Any:
     """The groups, normalised, with their mean and the inverse of their standard deviation."""
     x = widened(xp, input)
     mean, centered, _, rstd = moments(xp, _groups(xp, x, group), (2,), eps)
@@ -138,9 +136,7 @@ def normalized_groups_vjp(
 
 
 @normalized_groups.vmap
-def normalized_groups_vmap(
-    input: Any, weight: Any, bias: Any, batched: Any, size: int, group: int, eps: float
-) -> Any:
+def normalized_groups_vmap(input: Any, weight: Any, bias: Any, batched: Any, size: int, group: int, eps: float) -> Any:
     x = input if batched[0] else expanded(input, size)
     sizes = tuple(x.shape[:2])
     inside = not batched[1] and not batched[2]

@@ -20,6 +20,7 @@ from gradcore.ops.nn._normalizing import (
     input_gradient,
     like_statistics,
     moments,
+    without_statistics,
 )
 from gradcore.testing.samples import Make, Sample
 
@@ -42,7 +43,7 @@ def layer_norm(
     Ba, Kiros and Hinton, Layer Normalization, 2016.
 
     Args:
-        input: of shape (\\*, \\*normalized_shape), in a real floating-point dtype.
+        input: of shape (*, *normalized_shape), in a real floating-point dtype.
         normalized_shape: the sizes of the dimensions that are normalised together.
         weight: of shape ``normalized_shape``, in the dtype of ``input``, or in float32 where that is half precision.
         bias: likewise.
@@ -74,10 +75,12 @@ def native_layer_norm(
 
 def _layers(make: Make) -> Iterator[Sample]:
     for shape, inner in (((2, 3), (3,)), ((2, 2, 3), (2, 3)), ((4,), (4,)), ((0, 3), (3,)), ((2, 3, 2), (2,))):
-        yield Sample(make(*shape), make(*inner), make(*inner), normalized_shape=inner, eps=1e-5)
-    yield Sample(make(2, 3), normalized_shape=(3,), eps=0.1)
-    yield Sample(make(2, 3), make(3), normalized_shape=(3,), eps=0.1)
-    yield Sample(make(2, 3), None, make(3), normalized_shape=(3,), eps=0.1)
+        yield Sample(make(*shape), make(*inner), make(*inner), normalized_shape=inner, eps=1e-5).checked(
+            after=without_statistics
+        )
+    yield Sample(make(2, 3), None, None, normalized_shape=(3,), eps=0.1).checked(after=without_statistics)
+    yield Sample(make(2, 3), make(3), None, normalized_shape=(3,), eps=0.1).checked(after=without_statistics)
+    yield Sample(make(2, 3), None, make(3), normalized_shape=(3,), eps=0.1).checked(after=without_statistics)
 
 
 @op(

@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["local_response_norm"]
 
 
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """``x / (k + alpha * mean(x ** 2)) ** beta``, with the mean over ``size`` neighbouring channels.
 
     Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep Convolutional Neural Networks, 2012. Channels
     beyond the first and the last count as 0.
 
     Args:
-        input: of shape (N, C, \\*).
+        input: of shape (N, C, *).
         size: how many channels, of which ``size // 2`` stand before.
         alpha, beta, k: as in the formula.
 

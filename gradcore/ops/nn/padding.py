@@ -165,8 +165,14 @@ def _padding(
         return extra(xp, name, g, padding)
 
     # Dimensions are counted from the last: a batch in front changes nothing.
-    made.vmap(lambda input, padding: made(input, padding))
-    transposed.vmap(lambda g, input_sizes, padding: transposed(g, input_sizes, padding))
+    @made.vmap
+    def batched(input: Any, padding: tuple[int, ...]) -> Any:
+        return made(input, padding)
+
+    @transposed.vmap
+    def batched_adjoint(g: Any, input_sizes: tuple[int, ...], padding: tuple[int, ...]) -> Any:
+        return transposed(g, input_sizes, padding)
+
     return made
 
 

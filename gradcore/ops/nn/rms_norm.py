@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from gradcore import dtypes
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.arithmetic import mul
+from gradcore.ops.arithmetic import mul, square
 from gradcore.ops.cast import cast
-from gradcore.ops.arithmetic import square
 from gradcore.ops.elementwise import rsqrt
 from gradcore.ops.nn._normalizing import as_shape, check_trailing
 from gradcore.ops.reduction import mean
@@ -29,7 +28,7 @@ def rms_norm(
     Zhang and Sennrich, Root Mean Square Layer Normalization, 2019. Of complex numbers, the squares are complex, too.
 
     Args:
-        input: of shape (\\*, \\*normalized_shape), in a floating-point or complex dtype.
+        input: of shape (*, *normalized_shape), in a floating-point or complex dtype.
         normalized_shape: the sizes of the dimensions that are normalised together.
         weight: of shape ``normalized_shape``.
         eps: added to the mean; when not given, the distance from 1 to the next larger number of the dtype computed in.

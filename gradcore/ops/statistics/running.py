@@ -9,10 +9,10 @@ from gradcore import dtypes, return_types
 from gradcore.op import conj, op
 from gradcore.ops._batching import along
 from gradcore.ops._dims import normalize_dim
-from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import kind_of, refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import narrowed, widened
+from gradcore.ops._scans import part, places_along, running_logaddexp, running_max, running_min, scan, scan_all
 from gradcore.ops.cumulative import along_dim
 from gradcore.ops.extremum import put_back
 from gradcore.spelling import numpy_names
@@ -48,13 +48,13 @@ def cummin(input: Tensor, dim: int) -> return_types.cummin:
 @op(node="CummaxBackward0", outputs=("values", "indices"), nondifferentiable=("indices",), samples=along_dim)
 def cummax_dim(xp: Any, input: Any, /, dim: int) -> Any:
     """The largest elements so far, and where they stand."""
-    return _running(xp, "cumulative_max", input, dim)
+    return _running(xp, running_max, input, dim)
 
 
 @op(node="CumminBackward0", outputs=("values", "indices"), nondifferentiable=("indices",), samples=along_dim)
 def cummin_dim(xp: Any, input: Any, /, dim: int) -> Any:
     """The smallest elements so far, and where they stand."""
-    return _running(xp, "cumulative_min", input, dim)
+    return _running(xp, running_min, input, dim)
 
 
 @cummax_dim.vjp("input")
@@ -77,16 +77,14 @@ def cummin_dim_vmap(input: Any, dim: int) -> Any:
     return along(cummin_dim, input, dim)
 
 
-def _running(xp: Any, function: str, x: Any, dim: int) -> tuple[Any, Any]:
+def _running(xp: Any, extremum: Callable[..., Any], x: Any, dim: int) -> tuple[Any, Any]:
     if not x.shape or 0 in x.shape:
         return xp.copy(x), xp.zeros(x.shape, dtype=dtypes.int64)
     numbers = xp.astype(x, dtypes.uint8) if kind_of(xp, x) == "b" else x
-    values = extra(xp, function, numbers, dim)
+    values = extremum(xp, numbers, dim)
     # An element that equals the extremum so far (or is NaN, as that is from then on) is the last of its kind.
     found = xp.logical_or(xp.equal(numbers, values), xp.not_equal(numbers, numbers))
-    size = x.shape[dim]
-    places = xp.reshape(xp.arange(size, dtype=dtypes.int64), (size,) + (1,) * (len(x.shape) - dim - 1))
-    indices = extra(xp, "cumulative_max", xp.where(found, places, 0), dim)
+    indices = running_max(xp, xp.where(found, places_along(xp, x, dim), 0), dim)
     return values if numbers is x else xp.astype(values, x.dtype), indices
 
 
@@ -127,13 +125,14 @@ def logcumsumexp_dim(xp: Any, input: Any, /, dim: int) -> Any:
     x = widened(xp, input)
     if kind_of(xp, x) == "c":
         return _with_continued_angle(xp, x, scan(xp, _logaddexp_of_complex, x, dim), dim)
-    return narrowed(xp, extra(xp, "cumulative_logaddexp", x, dim), input)
+    return narrowed(xp, running_logaddexp(xp, x, dim), input)
 
 
 @logcumsumexp_dim.vjp("input")
 def logcumsumexp_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
     if not input.shape or 0 in input.shape:
         return g
+    g, input, out = widened(xp, g), widened(xp, input), widened(xp, out)
     # The gradient of x[j] is the sum of g[i] * exp(x[j] - out[i]) over i >= j.
     if _fits_exponential(xp, out):
         middle = xp.max(out, axis=dim, keepdims=True)
@@ -141,15 +140,16 @@ def logcumsumexp_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int) -> Any
         rest = xp.flip(xp.cumulative_sum(xp.flip(shares, axis=dim), axis=dim), axis=dim)
         return xp.multiply(rest, xp.exp(xp.subtract(input, middle)))
     # With rest[j] = g[j] + exp(out[j] - out[j+1]) * rest[j+1] no factor is larger than 1; that recurrence is solved by doubling.
+
     def step_back(later: tuple[Any, Any], earlier: tuple[Any, Any]) -> tuple[Any, Any]:
         (rest, factor), (own, own_factor) = later, earlier
         return xp.add(own, xp.multiply(own_factor, rest)), xp.multiply(factor, own_factor)
 
     backwards = xp.flip(conj(xp, out), axis=dim)
-    following = xp.concat([_part(xp, backwards, dim, 0, 1), _part(xp, backwards, dim, 0, -1)], axis=dim)
+    following = xp.concat([part(xp, backwards, dim, 0, 1), part(xp, backwards, dim, 0, -1)], axis=dim)
     # Equal ones may be infinite.
     factors = xp.exp(xp.where(xp.equal(backwards, following), 0, xp.subtract(backwards, following)))
-    rest, _ = _scan_all(xp, step_back, (xp.flip(g, axis=dim), factors), dim)
+    rest, _ = scan_all(xp, step_back, (xp.flip(g, axis=dim), factors), dim)
     return xp.multiply(xp.flip(rest, axis=dim), conj(xp, xp.exp(xp.subtract(input, out))))
 
 
@@ -162,7 +162,7 @@ def _fits_exponential(xp: Any, out: Any) -> bool:
     """Whether it is known that the exponentials of all differences between elements are far from overflow."""
     if xp.device.level is not None or kind_of(xp, out) != "f":
         return False
-    limit = {8: 600.0, 4: 70.0}.get(xp.np_dtype(out.dtype).itemsize, 7.0)
+    limit = 600.0 if xp.np_dtype(out.dtype).itemsize == 8 else 70.0
     return bool(xp.subtract(xp.max(out), xp.min(out)) < limit)  # False where one is infinite or NaN
 
 
@@ -184,60 +184,16 @@ def _with_continued_angle(xp: Any, x: Any, out: Any, dim: int) -> Any:
     The sum of two exponentials has the angle of the larger one, turned by less than pi / 2; so a sum continues the angle of
     the last element that was larger than all before it together.
     """
-    previous, own = _part(xp, out, dim, 0, -1), _part(xp, x, dim, 1, None)
+    previous, own = part(xp, out, dim, 0, -1), part(xp, x, dim, 1, None)
     larger = xp.greater_equal(xp.real(own), xp.real(previous))
     gap = xp.where(larger, xp.subtract(previous, own), xp.subtract(own, previous))
     turn = xp.imag(xp.log(xp.add(xp.exp(gap), 1)))
-    first = xp.zeros_like(xp.imag(_part(xp, x, dim, 0, 1)))
+    first = xp.zeros_like(xp.imag(part(xp, x, dim, 0, 1)))
     turn = xp.concat([first, turn], axis=dim)
     turned = xp.cumulative_sum(turn, axis=dim)
-    size = x.shape[dim]
-    places = xp.reshape(xp.arange(size, dtype=dtypes.int64), (size,) + (1,) * (len(x.shape) - dim - 1))
-    starts = xp.where(xp.concat([xp.astype(first, dtypes.bool_), larger], axis=dim), places, 0)
-    start = extra(xp, "cumulative_max", starts, dim)
+    begins = xp.concat([xp.astype(first, dtypes.bool_), larger], axis=dim)
+    start = running_max(xp, xp.where(begins, places_along(xp, x, dim), 0), dim)
     angle = xp.take_along_axis(xp.add(xp.subtract(xp.imag(x), turned), turn), start, axis=dim)
     angle = xp.astype(xp.add(angle, turned), x.dtype)
     continued = xp.add(xp.astype(xp.real(out), x.dtype), xp.multiply(angle, 1j))
     return xp.where(xp.isfinite(continued), continued, out)
-
-
-# Scans
-
-
-def scan(xp: Any, combine: Callable[[Any, Any, Any], Any], x: Any, dim: int) -> Any:
-    """``out[i] = combine(out[i-1], x[i])`` along ``dim``, for an associative ``combine``, in log2(n) steps.
-
-    W. D. Hillis, G. L. Steele, Data parallel algorithms, Comm. ACM 29 (1986) 1170-1183.
-    """
-    return _scan_all(xp, lambda early, late: (combine(xp, early[0], late[0]),), (x,), dim)[0]
-
-
-def _scan_all(xp: Any, combine: Callable[[Any, Any], tuple[Any, ...]], xs: tuple[Any, ...], dim: int) -> tuple[Any, ...]:
-    """:func:`scan` of tuples of arrays."""
-    size, reach = xs[0].shape[dim], 1
-    while reach < size:
-        early = tuple([_part(xp, x, dim, 0, size - reach) for x in xs])
-        late = tuple([_part(xp, x, dim, reach, None) for x in xs])
-        both = combine(early, late)
-        xs = tuple([xp.concat([_part(xp, x, dim, 0, reach), b], axis=dim) for x, b in zip(xs, both, strict=True)])
-        reach *= 2
-    return xs
-
-
-def _part(xp: Any, x: Any, dim: int, start: int | None, stop: int | None) -> Any:
-    return xp.getitem(x, (slice(None),) * dim + (slice(start, stop),))
-
-
-@generic("cumulative_max")
-def _cumulative_max(xp: Any, x: Any, dim: int) -> Any:
-    return scan(xp, lambda xp, early, late: xp.maximum(early, late), x, dim)
-
-
-@generic("cumulative_min")
-def _cumulative_min(xp: Any, x: Any, dim: int) -> Any:
-    return scan(xp, lambda xp, early, late: xp.minimum(early, late), x, dim)
-
-
-@generic("cumulative_logaddexp")
-def _cumulative_logaddexp(xp: Any, x: Any, dim: int) -> Any:
-    return scan(xp, lambda xp, early, late: xp.logaddexp(early, late), x, dim)
