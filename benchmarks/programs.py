@@ -15,7 +15,20 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CONTENDERS", "Program", "Run", "Unavailable", "chain", "host", "mlp", "programs", "seed"]
+__all__ = [
+    "CONTENDERS",
+    "RATE",
+    "Program",
+    "Run",
+    "Unavailable",
+    "chain",
+    "gradcore_module",
+    "host",
+    "mlp",
+    "programs",
+    "seed",
+    "torch_module",
+]
 
 CONTENDERS = ("gradcore", "torch", "numpy", "autograd")
 
@@ -49,6 +62,8 @@ def programs() -> list[Program]:
     """Every program that is compared."""
     small = {"required": 0.7, "goal": 0.5}
     large = {"required": 1.0, "goal": 1.0}
+    from benchmarks.lenet import lenet  # which is built on this module
+
     return [
         Program("seed n=5", seed(5), **small),
         Program("seed n=1000", seed(1000), **small),
@@ -57,6 +72,7 @@ def programs() -> list[Program]:
         Program("chain of 200", chain(200), **small),
         Program("mlp batch 32", mlp(32), **large),
         Program("mlp batch 256", mlp(256), **large),
+        Program("lenet batch 64", lenet(64), required=3.0, goal=1.0),
     ]
 
 
@@ -100,8 +116,8 @@ def seed(n: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return lambda: (gradient(anp.ones(n, np.float32)),)
 
     return {
-        "gradcore": lambda: torch_like(_gradcore()),
-        "torch": lambda: torch_like(_torch()),
+        "gradcore": lambda: torch_like(gradcore_module()),
+        "torch": lambda: torch_like(torch_module()),
         "numpy": numpy,
         "autograd": autograd,
     }
@@ -147,8 +163,8 @@ def chain(length: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return lambda: (gradient(anp.ones(5, np.float32)),)
 
     return {
-        "gradcore": lambda: torch_like(_gradcore()),
-        "torch": lambda: torch_like(_torch()),
+        "gradcore": lambda: torch_like(gradcore_module()),
+        "torch": lambda: torch_like(torch_module()),
         "numpy": numpy,
         "autograd": autograd,
     }
@@ -176,11 +192,11 @@ def mlp(batch: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return run
 
     def torch() -> Run:
-        lib = _torch()
+        lib = torch_module()
         return torch_like(lib, lib.nn.functional, lib.optim.SGD)
 
     def gradcore() -> Run:
-        lib = _gradcore()
+        lib = gradcore_module()
         try:
             from gradcore.nn import functional
             from gradcore.optim import SGD
@@ -266,13 +282,19 @@ def _mlp_data(batch: int) -> tuple[Any, Any, list[Any]]:
     return data, labels, params
 
 
-def _gradcore() -> ModuleType:
+def gradcore_module() -> ModuleType:
+    """The library itself."""
     import gradcore
 
     return gradcore
 
 
-def _torch() -> ModuleType:
+def torch_module() -> ModuleType:
+    """PyTorch.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
     try:
         import torch
     except ImportError as e:

@@ -58,6 +58,7 @@ from gradcore.ops.comparison import *  # noqa: F403
 from gradcore.ops.complex_numbers import *  # noqa: F403
 from gradcore.ops.creation import *  # noqa: F403
 from gradcore.ops.cumulative import *  # noqa: F403
+from gradcore.ops.division import *  # noqa: F403
 from gradcore.ops.dropout import *  # noqa: F403
 from gradcore.ops.einsum import *  # noqa: F403
 from gradcore.ops.elementwise import *  # noqa: F403
@@ -113,6 +114,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"gradcore.{name}")
     if name == "explain":
         return importlib.import_module("gradcore.explanation").explain
+    if name == "bfloat16":
+        from gradcore import dtypes
+
+        return dtypes.bfloat16()
     if name in _LAZY:
         found = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
         return found

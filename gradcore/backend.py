@@ -30,9 +30,11 @@ class Namespace(Protocol):
 
     Only what goes beyond the standard is written out here; every other attribute is the standard's function.
     Optional, with a fallback in the standard's terms where they are missing (``gradcore/ops/_numeric.py``): ``fmax``,
-    ``fmin``, ``fmod``, ``logaddexp2``, and ``special()``, which gives a module of special functions such as
-    ``scipy.special``; ``solve_triangular(a, b, upper, unitriangular)``, which solves ``a @ x = b`` for one triangle of
-    each matrix of a batch, and gives infinities where its diagonal has a zero.
+    ``fmin``, ``fmod``, ``frexp``, ``gcd``, ``lcm``, ``logaddexp2``, and ``special()``, which gives a module of special
+    functions such as ``scipy.special``; ``solve_triangular(a, b, upper, unitriangular)``, which solves ``a @ x = b``
+    for one triangle of each matrix of a batch, and gives infinities where its diagonal has a zero; ``cumulative_max(x,
+    axis)``, ``cumulative_min``, ``cumulative_logaddexp``; ``lexsort(keys)``, the order of the columns of a matrix by
+    their first element, then their second, ...
     """
 
     device: Any

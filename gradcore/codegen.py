@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from gradcore import dtypes
 from gradcore.grad_mode import NO_GRAD, PLAIN, current_mode
 from gradcore.graph import Node, Slot, next_sequence_number, raise_detached, raise_freed, raise_modified
-from gradcore.lazy import define, lazy_function
+from gradcore.lazy import define, forget, lazy_function
+from gradcore.narrow import widening
 from gradcore.operands import refuse_shapes
 from gradcore.runtime import RUNTIME, bind
 from gradcore.saved import HookPair, SavedTensor, save, saved_operand, saved_result
@@ -37,7 +39,18 @@ def _function(name: str, op: Op, source: Callable[[], str], **names: Any) -> Any
     function = lazy_function(name, source, scope, f"{op.name}: {name}")
     function.__module__ = op.forward.__module__
     function.__doc__ = op.forward.__doc__
+    _made.append(function)
     return function
+
+
+_made: list[Any] = []
+
+
+@dtypes.on_first_bfloat16
+def _leave_fast_cases() -> None:
+    """Compile everything anew: where there is bfloat16, operands may have to be widened (:mod:`gradcore.narrow`)."""
+    for function in _made:
+        forget(function)
 
 
 def public_function(op: Op) -> Any:
@@ -96,7 +109,9 @@ def _public_source(op: Op, general: str) -> str:
         operands = op.listed if op.variadic else f"({', '.join(op.operands)}, *{op.listed})"
         return f"{head}\n    return OP.{general}({operands}, ({params}))"
     fallback = f"    return OP.{general}(({''.join(o + ', ' for o in op.operands)}), ({params}))"
-    if op.optional or op.multiple or len(op.operands) > 3:
+    # Views, and what else computes nothing, are the same for all dtypes.
+    widens = dtypes.narrow() is not None and op.scoped
+    if op.optional or op.multiple or len(op.operands) > 3 or widens:
         return f"{head}\n{fallback}"
     lines = _plain_case(op, params)
     return "\n".join([head, *lines, fallback])
@@ -197,11 +212,12 @@ class Plan:
 
     layout: _Layout
 
-    def __init__(self, op: Op, mask: int, present: int, cast: bool) -> None:
+    def __init__(self, op: Op, mask: int, present: int, cast: bool, narrow: bool = False) -> None:
         self.op = op
+        self.narrow = narrow
         self.layout = self._layout(op, mask, present, cast)
         self.saves_tensors = self.layout.saves_tensors()
-        rules = {f"rule_{operand}": rule.function for operand, rule in op.rules.items()}
+        rules = {f"rule_{o}": widening(rule.function) if narrow else rule.function for o, rule in op.rules.items()}
         self.record = self._compile("record", self.layout.record_source(), {"PLAN": self, "NODE": op.node_class})
         self.raw = self._compile("raw", self.layout.backward_source(graph=False), rules)
         self.graph = self._compile("graph", self.layout.backward_source(graph=True), rules)
@@ -213,7 +229,7 @@ class Plan:
     def packed(self) -> PackedPlan:
         """The plan that does the same with a :class:`SavedTensor` in the place of each tensor that is saved."""
         at = self.layout
-        return PackedPlan(self.op, at.mask, at.present, at.cast)
+        return PackedPlan(self.op, at.mask, at.present, at.cast, self.narrow)
 
     def _compile(self, name: str, source: str, names: dict[str, Any]) -> Any:
         return define(source, name, {**RUNTIME, "OP": self.op, **names}, f"{self.op.name}: {name}")
@@ -563,7 +579,8 @@ def _value(name: str, cast: bool, graph: bool) -> str:
 # What generated code calls besides what others bind.
 
 
-def _raise_no_rule(name: str, operand: str) -> None:
+def raise_no_rule(name: str, operand: str) -> NoReturn:
+    """Raise for an operand whose derivative nobody knows."""
     raise NotImplementedError(f"the derivative for {name!r} with respect to {operand!r} is not implemented")
 
 
@@ -597,7 +614,7 @@ bind(
     raise_detached=raise_detached,
     raise_freed=raise_freed,
     raise_modified=raise_modified,
-    raise_no_rule=_raise_no_rule,
+    raise_no_rule=raise_no_rule,
     refuse_shapes=refuse_shapes,
     save=save,
     saved_result=saved_result,

@@ -8,12 +8,13 @@ See https://pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "ALL",
     "DType",
     "bfloat16",
     "can_cast",
@@ -23,7 +24,9 @@ __all__ = [
     "default_complex",
     "dtype_name",
     "get_default_dtype",
+    "narrow",
     "normalize",
+    "on_first_bfloat16",
     "promote",
     "promote_types",
     "real_of",
@@ -41,14 +44,20 @@ float16, float32, float64 = (np.dtype(f"float{n}") for n in (16, 32, 64))
 complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 _default: DType = float32
+_narrow: DType | None = None
+_preparing: list[Callable[[], None]] = []
 
 _COMPLEX_OF: dict[DType, DType] = {float16: complex64, float32: complex64, float64: complex128}
 _REAL_OF: dict[DType, DType] = {complex64: float32, complex128: float64}
 _OF_TENSORS = frozenset(
     (bool_, uint8, uint16, uint32, uint64, int8, int16, int32, int64, float16, float32, float64, complex64, complex128)
 )
+ALL = tuple(sorted(_OF_TENSORS, key=str))
+"""The dtypes of tensors that NumPy has itself."""
+
 _CLASSES = frozenset(d.__class__ for d in _OF_TENSORS)
 _NAMES = frozenset({"bfloat16", *(d.name for d in _OF_TENSORS)})
+_WIDE_UNSIGNED = frozenset((uint16, uint32, uint64))
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 # What PyTorch calls each dtype in its messages.
 _SCALAR_TYPES = {
@@ -71,7 +80,11 @@ def check_array_dtype(dtype: DType) -> None:
         TypeError: it is such a dtype.
     """
     # By name in another byte order, and bfloat16, which is not NumPy's own.
-    if dtype not in _OF_TENSORS and dtype.name not in _NAMES:
+    if dtype in _OF_TENSORS:
+        return
+    if dtype.name == "bfloat16":
+        _meet(dtype)
+    elif dtype.name not in _NAMES:
         raise TypeError(
             f"can't convert np.ndarray of type {dtype}. The only supported types are: float64, float32, float16, "
             "bfloat16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
@@ -97,9 +110,31 @@ def bfloat16() -> DType:
     try:
         import ml_dtypes
     except ImportError as e:
-        raise ImportError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from e
+        raise ImportError(
+            "bfloat16 needs the package ml_dtypes, which is not installed. To install it: "
+            'pip install "gradcore[bfloat16]"'
+        ) from e
     found: DType = np.dtype(ml_dtypes.bfloat16)
+    _meet(found)
     return found
+
+
+def narrow() -> DType | None:
+    """The bfloat16 dtype, if the program has used it."""
+    return _narrow
+
+
+def on_first_bfloat16(prepare: Callable[[], None]) -> None:
+    """Have ``prepare`` called when the program first uses bfloat16."""
+    _preparing.append(prepare)
+
+
+def _meet(dtype: DType) -> None:
+    global _narrow
+    if _narrow is None:
+        _narrow = dtype
+        for prepare in _preparing:
+            prepare()
 
 
 def normalize(dtype: Any) -> DType:
@@ -108,7 +143,7 @@ def normalize(dtype: Any) -> DType:
         return dtype
     try:
         # NumPy takes None for float64, and an array for its dtype.
-        is_dtype = dtype is not None and (isinstance(dtype, type) or not hasattr(dtype, "ndim"))
+        is_dtype = isinstance(dtype, (type, np.dtype)) or (dtype is not None and not hasattr(dtype, "ndim"))
         found: DType = np.dtype(dtype if is_dtype else "no dtype")
         check_array_dtype(found)
     except TypeError:
@@ -167,10 +202,18 @@ def promote_types(a: DType, b: DType) -> DType:
     """The smallest dtype to which two dtypes of equal rank are promoted.
 
     NumPy's table, except that an integer meeting a float takes the float's dtype, whatever the sizes.
+
+    Raises:
+        RuntimeError: an unsigned dtype wider than 8 bits, and another that is not floating point.
     """
-    if a is b:
+    if a is b or a == b:
         return a
     ka, kb = category(a), category(b)
+    if 2 not in (ka, kb) and (a in _WIDE_UNSIGNED or b in _WIDE_UNSIGNED):
+        raise RuntimeError(
+            "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+            f"{scalar_type_name(a)} and {scalar_type_name(b)}; cast one of them first, with .to(dtype)"
+        )
     if ka < 2 <= kb:
         return b
     if kb < 2 <= ka:

@@ -44,6 +44,12 @@ def lazy_function(name: str, source: Callable[[], str], names: Callable[[], dict
     return function
 
 
+def forget(function: FunctionType) -> None:
+    """Have a lazy function compiled anew at its next call."""
+    function.__defaults__ = function.__kwdefaults__ = None
+    function.__code__ = _compile_and_call.__code__
+
+
 def _compile_and_call(*args: Any, **kwargs: Any) -> Any:
     # The code of every lazy function before its first call; ``compile_now`` is one of its own globals.
     return compile_now()(*args, **kwargs)  # type: ignore[name-defined]  # noqa: F821

@@ -15,6 +15,7 @@ from gradcore.ops import (
     complex_numbers,
     creation,
     cumulative,
+    division,
     elementwise,
     extremum,
     gathering,
@@ -73,30 +74,30 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     sub_ = arithmetic.sub.inplace
     mul = arithmetic.mul
     mul_ = arithmetic.mul.inplace
-    div = arithmetic.div
-    div_ = arithmetic.div_
-    divide = arithmetic.div
-    divide_ = arithmetic.div_
+    div = division.div
+    div_ = division.div_
+    divide = division.div
+    divide_ = division.div_
     addcmul = arithmetic.addcmul
     addcmul_ = arithmetic.addcmul.inplace
     addcdiv = arithmetic.addcdiv
     addcdiv_ = arithmetic.addcdiv.inplace
     lerp = arithmetic.lerp
     lerp_ = arithmetic.lerp_
-    remainder = arithmetic.remainder
-    remainder_ = arithmetic.remainder_
-    fmod = arithmetic.fmod
-    fmod_ = arithmetic.fmod_
+    remainder = division.remainder
+    remainder_ = division.remainder_
+    fmod = division.fmod
+    fmod_ = division.fmod_
     pow = arithmetic.pow
     pow_ = arithmetic.pow_
     square = arithmetic.square
     square_ = arithmetic.square_
-    floor_divide = arithmetic.floor_divide
-    floor_divide_ = arithmetic.floor_divide.inplace
+    floor_divide = division.floor_divide
+    floor_divide_ = division.floor_divide.inplace
     neg = arithmetic.neg
     neg_ = arithmetic.neg.inplace
-    reciprocal = arithmetic.reciprocal
-    reciprocal_ = arithmetic.reciprocal.inplace
+    reciprocal = division.reciprocal
+    reciprocal_ = division.reciprocal.inplace
     positive = arithmetic.positive
     negative = arithmetic.neg
     negative_ = arithmetic.neg.inplace
@@ -104,8 +105,8 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     multiply_ = arithmetic.mul.inplace
     subtract = arithmetic.sub
     subtract_ = arithmetic.sub.inplace
-    true_divide = arithmetic.true_divide
-    true_divide_ = arithmetic.true_divide.inplace
+    true_divide = division.true_divide
+    true_divide_ = division.true_divide.inplace
     __array_ufunc__ = None
     """NumPy leaves operators to the tensor, and refuses to compute with it where a gradient would be lost."""
     __add__ = arithmetic.add.operator
@@ -117,16 +118,16 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     __mul__ = arithmetic.mul.operator
     __rmul__ = arithmetic.rmul_operator
     __imul__ = arithmetic.mul.inplace
-    __truediv__ = arithmetic.true_divide.operator
-    __rtruediv__ = arithmetic.rtruediv_operator
-    __rdiv__ = arithmetic.rdiv
-    __itruediv__ = arithmetic.true_divide.inplace
-    __floordiv__ = arithmetic.floor_divide.operator
-    __rfloordiv__ = arithmetic.rfloordiv_operator
-    __ifloordiv__ = arithmetic.floor_divide.inplace
-    __mod__ = arithmetic.mod_operator
-    __rmod__ = arithmetic.rmod_operator
-    __imod__ = arithmetic.remainder_
+    __truediv__ = division.true_divide.operator
+    __rtruediv__ = division.rtruediv_operator
+    __rdiv__ = division.rdiv
+    __itruediv__ = division.true_divide.inplace
+    __floordiv__ = division.floor_divide.operator
+    __rfloordiv__ = division.rfloordiv_operator
+    __ifloordiv__ = division.floor_divide.inplace
+    __mod__ = division.mod_operator
+    __rmod__ = division.rmod_operator
+    __imod__ = division.remainder_
     __pow__ = arithmetic.pow_operator
     __rpow__ = arithmetic.rpow_operator
     __ipow__ = arithmetic.pow_
@@ -161,6 +162,17 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     expand = broadcasting.expand
     expand_as = broadcasting.expand_as
     broadcast_to = broadcasting.broadcast_to
+    sum_to_size = broadcasting.sum_to_size
+
+    # ops/copies.py
+    narrow_copy = on_demand("gradcore.ops.copies", "narrow_copy")
+    unsafe_chunk = on_demand("gradcore.ops.copies", "unsafe_chunk")
+    unsafe_split = on_demand("gradcore.ops.copies", "unsafe_split")
+    unsafe_split_with_sizes = on_demand("gradcore.ops.copies", "unsafe_split_with_sizes")
+
+    # ops/strided.py
+    as_strided_scatter = on_demand("gradcore.ops.strided", "as_strided_scatter")
+    new_empty_strided = on_demand("gradcore.ops.strided", "new_empty_strided")
 
     # ops/cast.py
     to = cast.to
@@ -168,9 +180,12 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     cpu = cast.cpu
     cuda = cast.cuda
     type_as = cast.type_as
+    type = on_demand("gradcore.ops.numeric_types", "type_of")
     double = cast.double
     float = cast.float_
     half = cast.half
+    bfloat16 = cast.bfloat16
+    chalf = cast.chalf
     long = cast.long
     int = cast.int_
     short = cast.short
@@ -267,6 +282,8 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     conj_physical_ = complex_numbers.conj_physical_
     resolve_conj = complex_numbers.resolve_conj
     resolve_neg = complex_numbers.resolve_neg
+    is_conj = complex_numbers.is_conj
+    is_neg = complex_numbers.is_neg
 
     # ops/cumulative.py
     cumsum = cumulative.cumsum

@@ -5,6 +5,14 @@ from __future__ import annotations
 __all__ = ["LAZY"]
 
 LAZY: dict[str, str] = {
+    "can_cast": "gradcore.ops.numeric_types",
+    "finfo": "gradcore.ops.numeric_types",
+    "iinfo": "gradcore.ops.numeric_types",
+    "is_complex": "gradcore.ops.numeric_types",
+    "is_floating_point": "gradcore.ops.numeric_types",
+    "is_signed": "gradcore.ops.numeric_types",
+    "promote_types": "gradcore.ops.numeric_types",
+    "result_type": "gradcore.ops.numeric_types",
     "bartlett_window": "gradcore.ops.fft.windows",
     "blackman_window": "gradcore.ops.fft.windows",
     "hamming_window": "gradcore.ops.fft.windows",
@@ -145,5 +153,14 @@ LAZY: dict[str, str] = {
     "_unsafe_masked_index": "gradcore.ops.masked_indexing",
     "_unsafe_masked_index_put_accumulate": "gradcore.ops.masked_indexing",
     "bilinear": "gradcore.ops.nn.bilinear",
+    "block_diag": "gradcore.ops.combining",
+    "cartesian_prod": "gradcore.ops.combining",
+    "combinations": "gradcore.ops.combining",
+    "as_strided_scatter": "gradcore.ops.strided",
+    "empty_permuted": "gradcore.ops.strided",
+    "empty_strided": "gradcore.ops.strided",
+    "tril_indices": "gradcore.ops.index_sets",
+    "triu_indices": "gradcore.ops.index_sets",
+    "unravel_index": "gradcore.ops.index_sets",
 }
 """The module of each name that ``gradcore.<name>`` finds on demand; one entry per line, sorted within a family."""

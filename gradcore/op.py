@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 from gradcore import codegen, diagnosis
 from gradcore.grad_mode import current_mode
 from gradcore.graph import NO_VERSIONS, Node, node_class
+from gradcore.narrow import has_narrow, rounded, widened
 from gradcore.operands import Call, is_operand, is_tensor, prepare, refuse_shapes, wrap
 from gradcore.runtime import RUNTIME, bind
 from gradcore.saved import hooks_for
@@ -307,16 +308,16 @@ class Op:
         listed = [self.listed] if self.listed is not None else []
         return ["self", *self.operands, *listed, *(f"{o}_shape" for o in self.operands), *outputs, *self.params]
 
-    def plan(self, mask: int, present: int, cast: bool) -> codegen.Plan:
+    def plan(self, mask: int, present: int, cast: bool, narrow: bool = False) -> codegen.Plan:
         """How to record and run backwards a call whose operands ``mask`` need gradients.
 
         ``present`` marks the operands that are tensors (the others are numbers or ``None``); ``cast`` says that some
         were promoted to another dtype. For a variadic operation both masks are over all tensors.
         """
-        key = (mask, present, cast)
+        key = (mask, present, cast, narrow)
         found = self.plans.get(key)
         if found is None:
-            found = self.plans.setdefault(key, codegen.Plan(self, mask, present, cast))
+            found = self.plans.setdefault(key, codegen.Plan(self, mask, present, cast, narrow))
         return found
 
     def build(self) -> OpFunction:
@@ -386,9 +387,13 @@ class Op:
         size = max([x.size for x in call.raws if x.__class__ is array_class], default=0)
         call.xp = xp = where.xp if size < where.large_from else where.large
         kwargs = dict(zip(self.params, params, strict=True))
+        given = call.raws
+        if self.scoped and has_narrow(given):
+            call.narrow = True
+            given = tuple([widened(xp, x) for x in given])
         token = where.enter()
         try:
-            raws = self.forward(xp, *call.raws, **kwargs)
+            raws = self.forward(xp, *given, **kwargs)
         except ValueError as e:
             if self.promote is None:
                 raise
@@ -396,8 +401,10 @@ class Op:
         finally:
             where.leave(token)
         if self.multiple:
-            return tuple(r if r.__class__ is array_class else xp.asarray(r) for r in raws)
-        return raws if raws.__class__ is array_class else xp.asarray(raws)
+            found = tuple([r if r.__class__ is array_class else xp.asarray(r) for r in raws])
+            return tuple([rounded(xp, r, kwargs) for r in found]) if call.narrow else found
+        raw = raws if raws.__class__ is array_class else xp.asarray(raws)
+        return rounded(xp, raw, kwargs) if call.narrow else raw
 
     def write(self, call: Call, params: tuple[Any, ...]) -> None:
         """Run :attr:`into`: write the result into the first operand."""
@@ -460,7 +467,7 @@ class Op:
                 present |= 1 << i
                 if x._req:
                     mask |= 1 << i
-        return self.plan(mask, present, call.cast is not None) if mask else None
+        return self.plan(mask, present, call.cast is not None, call.narrow) if mask else None
 
 
 class OnNames:

@@ -40,7 +40,7 @@ def is_operand(x: Any) -> bool:
 class Call:
     """The operands of one call, ready to compute with."""
 
-    __slots__ = ("cast", "device", "operands", "raws", "xp")
+    __slots__ = ("cast", "device", "narrow", "operands", "raws", "xp")
     xp: Any
     """The namespace computed with; set when it is."""
 
@@ -50,6 +50,8 @@ class Call:
         self.raws = raws
         # The dtype that some operand was promoted to; ``None`` if none was.
         self.cast = cast
+        # Whether it is computed with operands of bfloat16, widened.
+        self.narrow = False
 
 
 def prepare(op: Op, operands: tuple[Any, ...]) -> Call:

@@ -18,12 +18,12 @@ PACKAGES = {
 
 # From the bottom up. A module may import from its own layer and those before it.
 LAYERS = [
-    {"backend", "dtypes", "errors", "grad_mode", "lazy", "names", "printing", "return_types", "runtime", "size"}
+    {"backend", "dtypes", "errors", "grad_mode", "lazy", "names", "narrow", "printing", "return_types", "runtime", "size"}
     | {"spelling", "testing", "watch"},
     {"device"},
     {"codegen", "diagnosis", "engine", "graph", "inplace", "namespace", "op", "operands", "saved", "view"},
     {"ops", "random"},
-    {"fft", "masked", "signal", "special", "methods"},
+    {"fft", "linalg", "masked", "signal", "special", "methods"},
     {"tensor"},
     {"transforms"},
     {"func"},

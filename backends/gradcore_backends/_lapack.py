@@ -6,11 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.linalg import get_blas_funcs, get_lapack_funcs
+from scipy.linalg import blas, get_lapack_funcs
 
-__all__ = ["lu_factor", "solve_triangular"]
+__all__ = ["ldl_factor", "lu_factor", "solve_triangular"]
 
 Array = Any
+
+TRSM: dict[str, Any] = {"f": blas.strsm, "d": blas.dtrsm, "F": blas.ctrsm, "D": blas.ztrsm}
+"""By the character of the dtype; ``get_blas_funcs`` would take as long as a small triangle."""
 
 MANY, TINY = 8, 16
 """From so many matrices on, if they are no larger than that, a loop in C by NumPy's general solver is faster than calls of
@@ -29,7 +32,7 @@ def solve_triangular(a: Array, b: Array, upper: bool, unitriangular: bool) -> Ar
     out[...] = b
     if out.size == 0:
         return out
-    trsm: Any = get_blas_funcs("trsm", (a, b))
+    trsm = TRSM[b.dtype.char]
     a = np.broadcast_to(a, batch + a.shape[-2:])
     for i in np.ndindex(batch):
         # BLAS counts columns first: to it, row-major matrices are their transposes, and so the equation is x.T @ a.T = b.T.
@@ -51,4 +54,20 @@ def lu_factor(x: Array) -> tuple[Array, Array, Array]:
     for i in np.ndindex(*batch):
         factors[i], rows, info[i] = getrf(x[i])
         pivots[i] = rows + 1
+    return factors, pivots, info
+
+
+def ldl_factor(x: Array, hermitian: bool) -> tuple[Array, Array, Array]:
+    """Both factors of symmetric or Hermitian matrices in one, the exchanged rows, and 0 or the number of the first zero pivot."""
+    *batch, n, _ = x.shape
+    factors = np.empty(x.shape, x.dtype)
+    pivots = np.empty((*batch, n), np.int32)
+    info = np.zeros(batch, np.int32)
+    name = "hetrf" if hermitian else "sytrf"
+    trf: Any = get_lapack_funcs(name, (x,))
+    size: Any = get_lapack_funcs(f"{name}_lwork", (x,))
+    work = int(size(n, lower=1)[0].real)
+    for i in np.ndindex(*batch):
+        found, pivots[i], info[i] = trf(x[i], lwork=max(work, 1), lower=1)
+        factors[i] = np.tril(found)
     return factors, pivots, info

@@ -23,7 +23,7 @@ Axis = int | tuple[int, ...] | None
 
 FLOAT16, FLOAT32, FLOAT64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 
-LAPACK = frozenset({"lu_factor", "solve_triangular"})
+LAPACK = frozenset({"ldl_factor", "lu_factor", "solve_triangular"})
 """Functions beyond the standard that SciPy's LAPACK does; see ``_lapack.py``."""
 
 SMALL = 1024

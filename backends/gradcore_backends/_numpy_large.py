@@ -14,6 +14,7 @@ import numpy as np
 
 from gradcore_backends import _pool
 from gradcore_backends._generic import EXTRA, STANDARD
+from gradcore_backends._numpy_blocks import BlockFunctions
 from gradcore_backends._numpy_functions import FLOAT32, NumpyFunctions
 
 __all__ = ["LARGE", "LargeNumpyFunctions"]
@@ -27,7 +28,7 @@ _POOLED = frozenset("?bBhHiIlLqQefdFD")
 _NONE = (None, math.inf)
 
 
-class LargeNumpyFunctions(NumpyFunctions):
+class LargeNumpyFunctions(BlockFunctions, NumpyFunctions):
     """NumPy's functions as the standard has them, with large results in memory from the pool."""
 
     def __init__(self) -> None:

@@ -113,6 +113,15 @@ class StrictFunctions:
     def gather(self, x: Array, index: Array, axis: int, /) -> Array:
         return self._wrap(_host.gather(self._unwrap(x), self._unwrap(index), axis))
 
+    # In the standard from version 2025.12 on.
+
+    def eig(self, x: Array, /) -> tuple[Array, Array]:
+        values, vectors = np.linalg.eig(self._unwrap(x))
+        return self._wrap(values), self._wrap(vectors)
+
+    def eigvals(self, x: Array, /) -> Array:
+        return self._wrap(np.linalg.eigvals(self._unwrap(x)))
+
     def copy(self, x: Array, /) -> Array:
         return self._wrap(_host.copy(self._unwrap(x)))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Callable
 from sys import getrefcount
 from types import SimpleNamespace
@@ -74,6 +75,9 @@ class CupyFunctions(NumpyLike):
 
         return cupyx.scipy.special
 
+    def lexsort(self, keys: Array, /) -> Array:
+        return self._library.lexsort(keys[::-1])
+
     def solve_triangular(self, a: Array, b: Array, upper: bool, unitriangular: bool) -> Array:
         """The solution of ``a @ x = b`` for one triangle of ``a``; a zero on the diagonal gives infinities or NaN."""
         import cupyx.scipy.linalg
@@ -90,6 +94,35 @@ class CupyFunctions(NumpyLike):
         # There is no solver for batches of triangles; that for any matrices takes one call.
         with cupyx.errstate(linalg="ignore"):
             return _explaining(self._library.linalg.solve)(triangle, b)
+
+    def lu_factor(self, x: Array, /) -> tuple[Array, Array, Array]:
+        """Both factors of matrices in one, the exchanged rows counted from 1, and 0 or the number of the first zero pivot."""
+        import cupyx.scipy.linalg
+
+        factor = _explaining(cupyx.scipy.linalg.lu_factor)
+        *batch, m, n = x.shape
+        factors = self._library.empty(x.shape, x.dtype)
+        pivots = self._library.empty((*batch, min(m, n)), np.int32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # about a zero pivot, which the caller is told of
+            for i in np.ndindex(*batch):
+                factors[i], pivots[i] = factor(x[i], check_finite=False)
+        zeros = factors.diagonal(0, -2, -1) == 0
+        info = self._library.where(zeros.any(-1), zeros.argmax(-1) + 1, 0)
+        return factors, pivots + 1, info.astype(np.int32)
+
+    def geqrf(self, x: Array, /) -> tuple[Array, Array]:
+        h, tau = _explaining(self._library.linalg.qr)(x, mode="raw")
+        return h.swapaxes(-1, -2), tau
+
+    # CuPy has these from version 14 on; before, the host computes them.
+
+    def eig(self, x: Array, /) -> tuple[Array, Array]:
+        values, vectors = np.linalg.eig(x.get())
+        return self._library.asarray(values), self._library.asarray(vectors)
+
+    def eigvals(self, x: Array, /) -> Array:
+        return self._library.asarray(np.linalg.eigvals(x.get()))
 
     def reshape(self, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
         return x.reshape(shape, copy=copy)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
-__all__ = ["extra", "generic", "has_extra"]
+__all__ = ["extra", "generic", "has_extra", "offered"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +56,15 @@ def extra(xp: Any, name: str, *args: Any) -> Any:
     return found(*args)
 
 
+def offered(xp: Any, name: str, *args: Any) -> Any:
+    """What the backend's own function ``name`` makes of arrays; ``None`` where it has none, or that declines them.
+
+    For what a rule can write as well, only slower.
+    """
+    function = getattr(xp, name, None) if xp.__class__ is ModuleType else None
+    return None if function is None else function(*args)
+
+
 def has_extra(xp: Any, name: str) -> bool:
     """Whether :func:`extra` would find the function."""
     return _function(xp, name) is not None
@@ -71,8 +80,9 @@ def _find(xp: Any, name: str) -> Callable[..., Any] | None:
     if function is not None:
         return function  # type: ignore[no-any-return]
     module = xp.special() if name in _SPECIAL and hasattr(xp, "special") else None
-    if module is not None:
-        return _in_own_dtype(xp, getattr(module, _SPECIAL[name]))
+    special = None if module is None else getattr(module, _SPECIAL[name], None)
+    if special is not None:
+        return _in_own_dtype(xp, special)
     return functools.partial(_GENERIC[name], xp) if name in _GENERIC else None
 
 

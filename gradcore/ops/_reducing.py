@@ -89,12 +89,16 @@ def as_dtype(xp: Any, x: Any, dtype: dtypes.DType) -> Any:
 
 def widened(xp: Any, x: Any) -> Any:
     """Half precision as float32: sums of squares would overflow."""
-    return xp.astype(x, dtypes.float32) if xp.np_dtype(x.dtype).itemsize == 2 else x
+    return xp.astype(x, dtypes.float32) if _is_half(xp.np_dtype(x.dtype)) else x
 
 
 def narrowed(xp: Any, result: Any, x: Any) -> Any:
     """A result of :func:`widened` in the dtype of ``x`` again."""
-    return xp.astype(result, x.dtype) if xp.np_dtype(x.dtype).itemsize == 2 else result
+    return xp.astype(result, x.dtype) if _is_half(xp.np_dtype(x.dtype)) else result
+
+
+def _is_half(dtype: dtypes.DType) -> bool:
+    return dtype.itemsize == 2 and dtype.kind not in "iu"
 
 
 def averaged(xp: Any, x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:

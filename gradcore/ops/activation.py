@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
-from gradcore.ops import arithmetic, elementwise
+from gradcore.ops import arithmetic, division, elementwise
 from gradcore.ops._batching import shifted
 from gradcore.ops._dims import normalize_dim
-from gradcore.ops._extra import extra
+from gradcore.ops._extra import extra, offered
 from gradcore.ops._numeric import kind_of, require_kind
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
@@ -358,7 +358,7 @@ def _gelu_slope(xp: Any, input: Any, approximate: str) -> Any:
 
 @op(
     node="GeluBackward0",
-    d=_gelu_slope,
+    elementwise=True,
     samples=_approximations,
 )
 def gelu(xp: Any, input: Any, /, *, approximate: str = "none") -> Any:
@@ -371,10 +371,17 @@ def gelu(xp: Any, input: Any, /, *, approximate: str = "none") -> Any:
     """
     require_kind(xp, input, "f", "gelu")
     if approximate == "none":
-        return xp.multiply(input, _normal_share(xp, input))
+        found = offered(xp, "gelu", input)
+        return xp.multiply(input, _normal_share(xp, input)) if found is None else found
     if approximate != "tanh":
         raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}")
     return xp.multiply(xp.multiply(input, 0.5), xp.add(xp.tanh(_gelu_argument(xp, input)), 1.0))
+
+
+@gelu.vjp("input")
+def gelu_vjp_input(xp: Any, g: Any, input: Any, approximate: str) -> Any:
+    found = offered(xp, "gelu_gradient", g, input) if approximate == "none" else None
+    return xp.multiply(g, _gelu_slope(xp, input, approximate)) if found is None else found
 
 
 def _softplus_samples(make: Make) -> Iterator[Sample]:
@@ -494,7 +501,7 @@ def _elu_vjp_of_result(xp: Any, g: Any, out: Any, alpha: float, scale: float, in
 
 def softsign(input: Tensor) -> Tensor:
     """``input / (1 + |input|)``."""
-    return arithmetic.true_divide(input, arithmetic.add(elementwise.abs(input), 1))  # type: ignore[no-any-return]
+    return division.true_divide(input, arithmetic.add(elementwise.abs(input), 1))  # type: ignore[no-any-return]
 
 
 def tanhshrink(input: Tensor) -> Tensor:

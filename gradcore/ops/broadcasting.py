@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore.op import op, standard
 from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.shape import insert_dim, reshape, sizes
+from gradcore.ops.shape import insert_dim, reshape, sizes, view_shape
 from gradcore.size import Size
 from gradcore.testing.samples import Make, Sample
 
@@ -159,6 +159,26 @@ def atleast_3d(*tensors: Any) -> Any:
         return insert_dim(insert_dim(x, 0), -1) if x.ndim == 1 else insert_dim(x, -1) if x.ndim == 2 else x
 
     return _each(tensors, "atleast_3d", cube)
+
+
+def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+    """The sum over dimensions that expanding a tensor of a given size to the shape of this one would repeat.
+
+    Raises:
+        RuntimeError: a tensor of that size cannot be expanded to the shape of this one.
+    """
+    from gradcore.ops.reduction import sum as sum_of  # which is built on this file
+
+    input = as_tensor(input, "sum_to_size")
+    to, shape = sizes("sum_to_size", size, "size"), tuple(input._data.shape)
+    extra = len(shape) - len(to)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(to, shape[extra:], strict=True)):
+        raise RuntimeError(f"size {{{list(to)}}} is not expandable to size {{{list(shape)}}}.")
+    if not to:
+        return sum_of(input)
+    repeated = [i for i, n in enumerate(shape) if i < extra or to[i - extra] != n]
+    out = sum_of(input, repeated, keepdim=True) if repeated else input
+    return view_shape(out, to) if extra else out
 
 
 def list_of_tensors(function: str, given: Sequence[Any]) -> list[Tensor]:

@@ -86,7 +86,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         out = to_device(out, place)
     if dtype is not None and out.dtype != dtype:
         out = cast(out, dtype)
-    return clone(out) if copy and out is input else out
+    return to_dtype(out, dtype=out.dtype) if copy and out is input else out  # type: ignore[no-any-return]
 
 
 def cpu(self: Tensor) -> Tensor:
@@ -123,6 +123,24 @@ char = _cast_method("char", dtypes.int8)
 bool_ = _cast_method("bool", dtypes.bool_)
 cfloat = _cast_method("cfloat", dtypes.complex64)
 cdouble = _cast_method("cdouble", dtypes.complex128)
+
+
+def bfloat16(self: Tensor) -> Tensor:
+    """The values in bfloat16; the very tensor if it has that dtype.
+
+    Raises:
+        ImportError: the package ml_dtypes, which has the dtype, is not installed.
+    """
+    return cast(self, dtypes.bfloat16())
+
+
+def chalf(self: Tensor) -> Tensor:
+    """Complex numbers of two halves, which no array library has.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError("there is no dtype complex32: array libraries have none. Use cfloat(), which is complex64")
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ __all__ = [
     "conj",
     "conj_physical",
     "imag",
+    "is_conj",
+    "is_neg",
     "real",
     "resolve_conj",
     "resolve_neg",
@@ -219,6 +221,18 @@ def resolve_conj(input: Tensor) -> Tensor:
 def resolve_neg(input: Tensor) -> Tensor:
     """The very tensor: negative numbers are computed at once, never put off."""
     return as_tensor(input, "resolve_neg")
+
+
+def is_conj(input: Tensor) -> bool:
+    """``False``: no tensor waits for being conjugated."""
+    as_tensor(input, "is_conj")
+    return False
+
+
+def is_neg(input: Tensor) -> bool:
+    """``False``: no tensor waits for a change of its sign."""
+    as_tensor(input, "is_neg")
+    return False
 
 
 @op(node="AngleBackward0", promote="float", elementwise=True, samples=_numbers)

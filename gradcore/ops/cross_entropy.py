@@ -15,6 +15,7 @@ from gradcore.ops import cast
 from gradcore.ops._batching import aligned, element_dims, folded, rows, unfolded
 from gradcore.ops._losses import REDUCTIONS, finish_each, reduction_of
 from gradcore.ops._operands import as_tensor, require_real
+from gradcore.ops.division import divide_by_number
 from gradcore.ops.gathering import gather
 from gradcore.ops.masking import where
 from gradcore.ops.reduction import sum, sum_dim
@@ -89,7 +90,8 @@ def _cross_entropy_of_probabilities(
     if reduction == "none":
         return -sum(product, axis)  # type: ignore[no-any-return]
     total = -sum(product)
-    return total if reduction == "sum" else total / (logs.numel() // classes if classes else 0)  # type: ignore[no-any-return]
+    count = logs.numel() // classes if classes else 0
+    return total if reduction == "sum" else divide_by_number(total, count)  # type: ignore[no-any-return]
 
 
 def _smoothed_cross_entropy(

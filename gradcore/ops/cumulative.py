@@ -9,6 +9,7 @@ from gradcore import dtypes
 from gradcore.op import STANDARD, conj, op, standard
 from gradcore.ops._batching import along
 from gradcore.ops._dims import normalize_dim
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor, summed_dtype
 from gradcore.ops._reducing import as_dtype, narrowed, widened
 from gradcore.ops.creation import full
@@ -48,7 +49,7 @@ def cumsum_(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 def cumsum_dim(xp: Any, input: Any, /, dim: int, dtype: Any = None) -> Any:
     """The running sum along a dimension."""
     x = _terms(xp, input, dtype)
-    return narrowed(xp, xp.cumulative_sum(widened(xp, x), axis=dim), x) if x.shape else xp.copy(x)
+    return _accumulated(xp, xp.cumulative_sum, x, dim)
 
 
 @cumsum_dim.vjp("input")
@@ -92,7 +93,7 @@ def _products(make: Make) -> Iterator[Sample]:
 def cumprod_dim(xp: Any, input: Any, /, dim: int, dtype: Any = None) -> Any:
     """The running product along a dimension."""
     x = _terms(xp, input, dtype)
-    return narrowed(xp, xp.cumulative_prod(widened(xp, x), axis=dim), x) if x.shape else xp.copy(x)
+    return _accumulated(xp, xp.cumulative_prod, x, dim)
 
 
 @cumprod_dim.vjp("input")
@@ -169,7 +170,20 @@ def _from_initial(out: Any, axis: int | None, initial: int) -> Any:
 
 def _along(name: str, input: Any, dim: int, dtype: Any) -> tuple[Any, int, Any]:
     x = as_tensor(input, name)
-    return x, normalize_dim(dim, x.ndim), None if dtype is None else summed_dtype(name, x, dtype)
+    dim = normalize_dim(dim, x.ndim)
+    if dtype is not None:
+        dtype = summed_dtype(name, x, dtype)
+        if dtype.kind == "b":
+            refuse_dtype(f"{name}_out_cpu", dtype)
+    return x, dim, dtype
+
+
+def _accumulated(xp: Any, function: Any, x: Any, dim: int) -> Any:
+    """A running sum or product in the dtype of ``x``, where libraries make larger integers."""
+    if not x.shape:
+        return xp.copy(x)
+    wide = widened(xp, x)
+    return narrowed(xp, function(wide, axis=dim, dtype=wide.dtype), x)
 
 
 def _terms(xp: Any, x: Any, dtype: Any) -> Any:

@@ -1,6 +1,6 @@
 """Elementary functions, element by element.
 
-``arithmetic.py`` has the operators, ``bounds.py`` the larger and the smaller of two, ``special.py`` the error function
+``arithmetic.py`` has the operators, ``bounds.py`` the larger and the smaller of two, ``special/`` the error function
 and its like, ``complex_numbers.py`` the parts of complex numbers, ``activation.py`` what neural networks use.
 """
 
@@ -266,16 +266,24 @@ def log1p_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     node="LogaddexpBackward0",
     promote="arithmetic",
     d={
-        "input": lambda xp, input, other: extra(xp, "sigmoid", xp.subtract(input, other)),
-        "other": lambda xp, input, other: extra(xp, "sigmoid", xp.subtract(other, input)),
+        "input": lambda xp, input, other: _share(xp, input, other),
+        "other": lambda xp, input, other: _share(xp, other, input),
     },
     standard="logaddexp",
     samples=pairs,
 )
 def logaddexp(xp: Any, input: Any, other: Any, /) -> Any:
     """``log(exp(input) + exp(other))``, without overflow on the way."""
-    require_kind(xp, input if hasattr(input, "dtype") else other, "f", "logaddexp")
+    if require_kind(xp, input if hasattr(input, "dtype") else other, "fc", "logaddexp") == "c":
+        smaller = xp.less(xp.real(input), xp.real(other))
+        most, least = xp.where(smaller, other, input), xp.where(smaller, input, other)
+        return xp.add(most, xp.log1p(xp.exp(xp.subtract(least, most))))
     return xp.logaddexp(input, other)
+
+
+def _share(xp: Any, x: Any, other: Any) -> Any:
+    """``exp(x) / (exp(x) + exp(other))``."""
+    return extra(xp, "sigmoid", xp.subtract(x, other))
 
 
 @op(

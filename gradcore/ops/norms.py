@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore import dtypes
 from gradcore.op import op
 from gradcore.ops._batching import shifted
+from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import Dims, count, narrowed, operand, restored, widened
 from gradcore.spelling import numpy_names
@@ -43,7 +44,7 @@ def norm(
             from gradcore.ops.linalg.norms import matrix_norm  # seldom used, and slow to import
 
             x = as_tensor(input, "norm")
-            return matrix_norm(x, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+            return matrix_norm(x, "nuc", tuple(range(x.ndim)) if dim is None else dim, keepdim, dtype=dtype)
         if p != "fro":
             raise RuntimeError(f"linalg.matrix_norm: Order {p} not supported: p is a number or 'fro'")
     return norm_of_order(input, 2.0 if p is None or p == "fro" else float(p), dim, keepdim, dtype)
@@ -103,7 +104,10 @@ def _norms(make: Make) -> Iterator[Sample]:
 @op(node="LinalgVectorNormBackward0", samples=_norms)
 def vector_norm(xp: Any, input: Any, /, ord: float, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     """The norm of order ``ord`` over some dimensions."""
-    x = xp.abs(widened(xp, input))
+    x = widened(xp, input)
+    if ord == 2 and kind_of(xp, x) == "f":
+        return narrowed(xp, xp.sqrt(_sum_of_squares(xp, x, dim, keepdim)), input)
+    x = xp.abs(x)
     if ord == math.inf:
         result = xp.max(x, axis=dim, keepdims=keepdim) if dim else x
     elif ord == -math.inf:
@@ -161,6 +165,14 @@ def norm_dim_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tuple[i
 @norm_dim.vmap
 def norm_dim_vmap(input: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
     return norm_dim(input, ord, shifted(dim), keepdim)
+
+
+def _sum_of_squares(xp: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:
+    """Of real numbers; over all of them in one pass."""
+    if keepdim or len(dim) != len(x.shape):
+        return xp.sum(xp.multiply(x, x), axis=dim, keepdims=keepdim)
+    flat = xp.reshape(x, (-1,))
+    return xp.matmul(flat, flat)
 
 
 def _sign(xp: Any, x: Any) -> Any:

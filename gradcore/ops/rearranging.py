@@ -136,12 +136,17 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     Without ``dims`` the tensor is flattened for it.
 
     Raises:
-        RuntimeError: not as many shifts as dimensions.
+        RuntimeError: no shifts, or not as many as dimensions.
+        IndexError: there is no such dimension.
     """
     input = as_tensor(input, "roll")
     ndim = len(input._data.shape)
     shifts = tuple(map(operator.index, shifts if isinstance(shifts, (tuple, list)) else (shifts,)))
     given = tuple(dims) if isinstance(dims, (tuple, list)) else (dims,)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if given and not ndim:
+        raise IndexError(f"Dimension specified as {given[0]} but tensor has no dimensions")
     if len(given) != len(shifts) and not (len(shifts) == 1 and not given):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(given)}")
     found = tuple([normalize_dim(d, ndim) for d in given])

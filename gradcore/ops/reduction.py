@@ -166,7 +166,7 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: An
             f"{dtypes.scalar_type_name(x.dtype)}; cast it, with .to(dtype)"
         )
     numbers = x.isnan().logical_not().sum(dims, keepdim)
-    return nansum(x, dim, keepdim, dtype=dtype) / numbers
+    return nansum(x, dim, keepdim, dtype=dtype) / numbers  # type: ignore[no-any-return]
 
 
 @op(node="MeanBackward0", linear=True, samples=unary())

@@ -159,8 +159,8 @@ def strided_vjp(
     offset: int,
     steps: tuple[int, ...],
 ) -> Any:
-    here = _positions(size, stride) + offset
-    there = _positions(tuple(input_shape), steps)
+    here = positions(size, stride) + offset
+    there = positions(tuple(input_shape), steps)
     count = int(max(here.max(initial=0), there.max(initial=0))) + 1
     at = xp.asarray(here.reshape(-1))
     memory = xp.scatter_add(xp.reshape(g, (-1,)), (at,), (count,))
@@ -230,7 +230,7 @@ def _start(input: Tensor) -> int:
     view = input._view
     assert view is not None
     base = view.base
-    lies = _positions(tuple(base._data.shape), base._device.xp.strides(base._data))
+    lies = positions(tuple(base._data.shape), base._device.xp.strides(base._data))
     return int(replay(resolve("cpu").xp, lies, view.chain).reshape(-1)[:1].sum())
 
 
@@ -642,7 +642,7 @@ def _extent(shape: Any, steps: Sequence[int]) -> int:
     return 0 if 0 in shape else 1 + sum([(n - 1) * step for n, step in zip(shape, steps, strict=True)])
 
 
-def _positions(shape: tuple[int, ...], steps: Sequence[int]) -> Any:
+def positions(shape: tuple[int, ...], steps: Sequence[int]) -> Any:
     """Where in memory each element lies, counted from the first."""
     at = np.zeros(shape, dtype=np.int64)
     for d, (n, step) in enumerate(zip(shape, steps, strict=True)):

@@ -11,6 +11,7 @@ from gradcore.op import op
 from gradcore.ops import cast
 from gradcore.ops._batching import along
 from gradcore.ops._dims import normalize_dim
+from gradcore.ops._extra import offered
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.ops.cumulative import along_dim
 from gradcore.spelling import numpy_names
@@ -43,6 +44,9 @@ def softmax_dim(xp: Any, input: Any, /, dim: int) -> Any:
     """``exp(x) / sum(exp(x))`` along a dimension."""
     if not input.shape or 0 in input.shape:
         return xp.exp(xp.subtract(input, input))
+    found = offered(xp, "softmax", input, dim)
+    if found is not None:
+        return found
     out = xp.exp(xp.subtract(input, _largest(xp, input, dim)))
     return xp.divide(out, _total(xp, out, dim))
 
@@ -77,6 +81,9 @@ def log_softmax_dim(xp: Any, input: Any, /, dim: int) -> Any:
     """``x - log(sum(exp(x)))`` along a dimension."""
     if not input.shape or 0 in input.shape:
         return xp.subtract(input, input)
+    found = offered(xp, "log_softmax", input, dim)
+    if found is not None:
+        return found
     shifted = xp.subtract(input, _largest(xp, input, dim))
     return xp.subtract(shifted, xp.log(_total(xp, xp.exp(shifted), dim)))
 
@@ -212,11 +219,17 @@ def _along_both(operation: Any, g: Any, output: Any, dim: int) -> Any:
 
 
 def _softmax_gradient(xp: Any, g: Any, out: Any, dim: int) -> Any:
+    found = offered(xp, "softmax_gradient", g, out, dim)
+    if found is not None:
+        return found
     weighted = xp.multiply(g, out)
     return xp.subtract(weighted, xp.multiply(out, _total(xp, weighted, dim)))
 
 
 def _log_softmax_gradient(xp: Any, g: Any, out: Any, dim: int) -> Any:
+    found = offered(xp, "log_softmax_gradient", g, out, dim)
+    if found is not None:
+        return found
     return xp.subtract(g, xp.multiply(xp.exp(out), _total(xp, g, dim)))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore import operands as coercion
+from gradcore.codegen import raise_no_rule
 from gradcore.engine import Capture, project, walk
 from gradcore.grad_mode import Mode, current_mode, enter_mode, leave_mode
 from gradcore.graph import node_of
@@ -160,9 +161,17 @@ def write_dual(op: Op, out: Tensor, operands: tuple[Any, ...], params: tuple[Any
 
 
 def jvp(op: Op, operands: Sequence[Any], tangents: Sequence[Any], out: Any, params: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The tangents of the results of an operation, for those of its operands (``None``: zero)."""
+    """The tangents of the results of an operation, for those of its operands (``None``: zero).
+
+    Raises:
+        NotImplementedError: an operand has a tangent, and the operation no derivative with respect to it.
+    """
     primals = [primal_of(x) for x in operands]
     outs = tuple(out) if op.multiple else (out,)
+    if op.jvp is None:
+        for i, t in enumerate(tangents):
+            if t is not None and op.operand(i) not in op.rules:
+                raise_no_rule(op.name, op.operand(i))
     if op.jvp is not None:
         values = _named(op, primals, out, params)
         names = op.operands if not op.variadic else [op.listed]
@@ -178,7 +187,7 @@ def jvp(op: Op, operands: Sequence[Any], tangents: Sequence[Any], out: Any, para
         results = _linear(op, primals, tangents, params)
     elif op.multilinear:
         results = (_multilinear(op, primals, tangents, params),)
-    elif op.elementwise and not any(_is_complex(x) for x in (*primals, *outs)):
+    elif op.elementwise and not op.multiple and not any(_is_complex(x) for x in (*primals, *outs)):
         results = (_by_own_rules(op, primals, tangents, out, params),)
     else:
         results = _transposed(op, primals, tangents, outs, params)

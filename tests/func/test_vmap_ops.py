@@ -9,16 +9,14 @@ import itertools
 
 import numpy as np
 import pytest
+from registry import EVERY
 
 import gradcore as gc
-from gradcore import nn  # noqa: F401 - imported on demand; its losses are operations, too
 from gradcore.func import jvp, vjp, vmap
 from gradcore.op import OPS
 from gradcore.testing.samples import Make
 
 pytestmark = pytest.mark.slow
-
-EVERY = sorted(OPS)
 
 # Operations that have no batching rule, and why. They run once per element of the batch, and warn.
 WITHOUT_RULE: dict[str, str] = {}

@@ -7,6 +7,7 @@ import pytest
 from referee import agree
 
 import gradcore as gc
+from gradcore.nn import functional as F
 
 inf, nan = np.inf, np.nan
 INPUTS = {
@@ -35,6 +36,7 @@ EXPRESSIONS = [
     "F.softmax(x, dim=-1)",
     "F.log_softmax(x, -1)",
     "x.softmax(axis=0)",
+    "t._safe_softmax(x, -1)",
 ]
 
 
@@ -81,3 +83,32 @@ def test_saves_its_result_only():
     out.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "t._softmax_backward_data(x, y, 1, t.float64)",
+        "t._log_softmax_backward_data(x, y, 0, t.float64)",
+        "t._softmax_backward_data(x, y[:1], 1, t.float64)",
+    ],
+)
+def test_gradients_as_operations(expression, torch):
+    agree(torch, expression, INPUTS["matrix"], np.array(INPUTS["matrix"])[::-1] / 2)
+
+
+def test_nothing_to_look_at_gives_zeros(torch):
+    agree(torch, "t._safe_softmax(x, 1)", [[-inf, -inf], [0.5, -inf]], order=1)
+
+
+def test_gumbel_softmax_samples_categories():
+    gc.manual_seed(0)
+    logits = gc.tensor([[1.0, 2.0, -1.0]], requires_grad=True)
+    hard = F.gumbel_softmax(logits.expand(3000, 3), hard=True)
+    assert hard.grad_fn.name() == "AddBackward0"
+    np.testing.assert_allclose(hard.mean(0).tolist(), logits.softmax(1)[0].tolist(), atol=0.04)
+    hard[:, 0].sum().backward()
+    assert logits.grad[0, 0].item() > 0
+    soft = F.gumbel_softmax(logits, tau=0.5)
+    assert soft.grad_fn.name() == "SoftmaxBackward0"
+    assert soft.sum().item() == pytest.approx(1)

@@ -91,11 +91,6 @@ def test_unique_has_no_derivative(t):
         x.unique().sum().backward()
 
 
-def test_unique_slices_are_refused():
-    with pytest.raises(NotImplementedError, match="along a dim"):
-        gc.unique(gc.ones(2, 2), dim=0)
-
-
 SEQUENCES = [
     ("t.searchsorted(x, y)", [1.0, 3.0, 3.0, 5.0], [[0.0, 3.0], [4.0, 9.0]]),
     ("t.searchsorted(x, y, right=True, out_int32=True)", [1.0, 3.0, 3.0, 5.0], [3.0, 6.0]),

@@ -117,7 +117,9 @@ def general_solve(xp: Any, a: Any, b: Any) -> Any:
 def real_dtype(xp: Any, x: Any) -> np.dtype[Any]:
     """The dtype of the real parts of ``x``."""
     dtype: np.dtype[Any] = xp.np_dtype(x.dtype)
-    return {"complex64": np.dtype(np.float32), "complex128": np.dtype(np.float64)}.get(dtype.name, dtype)
+    if dtype.kind != "c":
+        return dtype
+    return np.dtype(np.float32) if dtype.itemsize == 8 else np.dtype(np.float64)
 
 
 def refuse_half(xp: Any, kernel: str, x: Any, integers: bool = False) -> None:

@@ -24,14 +24,12 @@ def attempted(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def solved(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """The solution ``x`` of ``a @ x = b``, and for each matrix 0 or the number of the first pivot that is zero.
+    """The solution ``x`` of ``a @ x = b``, and ``None``; or, where a matrix is singular, the state of each matrix.
 
-    Where one is, the solution has infinities and NaN.
+    That is 0, or the number of the first pivot that is zero; the solution has infinities and NaN then.
     """
     x = attempted(xp.linalg.solve, a, b)
-    if x is None:
-        return _eliminated(xp, a, b)
-    return x, xp.zeros(a.shape[:-2], dtype=dtypes.int32)
+    return _eliminated(xp, a, b) if x is None else (x, None)
 
 
 def solved_quietly(xp: Any, a: Any, b: Any) -> Any:
@@ -44,13 +42,10 @@ def rank_tolerance(dtype: dtypes.DType, shape: Sequence[int]) -> float:
     return float(max(shape[-2:]) * np.finfo(dtype).eps)
 
 
-def first_failure(xp: Any, info: Any) -> tuple[str, int] | None:
-    """Which matrix of a batch failed, as a part of a message, and its ``info``; ``None`` if none did."""
+def first_failure(xp: Any, info: Any) -> tuple[str, int]:
+    """Which matrix of a batch failed, as a part of a message, and its state."""
     flat = xp.reshape(info, (-1,))
-    failed = xp.not_equal(flat, 0)
-    if not bool(xp.any(failed)):
-        return None
-    at = int(xp.argmax(xp.astype(failed, dtypes.int32)))
+    at = int(xp.argmax(xp.astype(xp.not_equal(flat, 0), dtypes.int32)))
     return f"(Batch element {at}): " if info.shape else "", int(flat[at])
 
 

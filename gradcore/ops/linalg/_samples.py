@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from gradcore.testing.samples import Make
+from gradcore.testing.samples import Make, Sample, SampleFunction
 
-__all__ = ["as_hermitian", "distinct_eigenvalues", "distinct_singular_values", "invertible", "positive_definite"]
+__all__ = ["as_hermitian", "distinct_eigenvalues", "distinct_singular_values", "invertible", "positive_definite", "unchecked"]
 
 
 def invertible(make: Make, *shape: int, low: float = -1.0, high: float = 1.0) -> Any:
@@ -54,3 +55,13 @@ def distinct_singular_values(make: Make, *shape: int, dtype: Any = None) -> Any:
         values = values + 1j * make.rng.uniform(-0.3, 0.3, shape)
     values = values + np.eye(shape[-2], shape[-1]) * (1.0 + 1.5 * np.arange(shape[-1]))
     return make.of(values, dtype, requires_grad=make.requires_grad)
+
+
+def unchecked(samples: SampleFunction) -> SampleFunction:
+    """The same samples for an operation that has no derivative, and other results."""
+
+    def plain(make: Make) -> Iterator[Sample]:
+        for sample in samples(make):
+            yield Sample(*sample.operands, **sample.params)
+
+    return plain

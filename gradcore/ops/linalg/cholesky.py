@@ -242,13 +242,18 @@ def _factored(xp: Any, x: Any, upper: bool) -> tuple[Any, Any]:
     refuse_half(xp, "cholesky_cpu", x)
     matrices = hermitian(xp, x, upper)
     try:
-        factors, info = xp.linalg.cholesky(matrices), None
+        factors = xp.linalg.cholesky(matrices)
+        # NaN does not always count as a failure.
+        pivots = xp.linalg.diagonal(factors)
+        found = bool(xp.all(xp.greater(xp.real(pivots) if kind_of(xp, x) == "c" else pivots, 0.0)))
     except Exception as e:
         if not library_failed(e):
             raise
-        factors, info = _by_columns(xp, matrices)
-    if info is None:
+        found = False
+    if found:
         info = xp.zeros(tuple(x.shape[:-2]), dtype=dtypes.int32)
+    else:
+        factors, info = _by_columns(xp, matrices)
     return adjoint(xp, factors) if upper else factors, info
 
 

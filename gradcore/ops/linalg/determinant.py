@@ -24,17 +24,22 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["det", "logdet", "slogdet"]
+__all__ = ["det", "linalg_det", "linalg_slogdet", "logdet", "slogdet"]
 
 
-def det(A: Tensor) -> Tensor:
+def det(input: Tensor) -> Tensor:
     """The determinants of square matrices ``(*, n, n)``; 1 for ``n = 0``. There is a gradient for singular ones, too.
 
     Raises:
         NotImplementedError: half precision.
         RuntimeError: the matrices are not square, or not of floating-point or complex numbers.
     """
-    return determinant(_square("linalg.det", A))  # type: ignore[no-any-return]
+    return determinant(_square("linalg.det", input))  # type: ignore[no-any-return]
+
+
+def linalg_det(A: Tensor) -> Tensor:
+    """:func:`gradcore.det`, as :mod:`gradcore.linalg` has it."""
+    return det(A)
 
 
 @standard("linalg.det")
@@ -189,7 +194,7 @@ def change_of_cofactors_vmap(A: Any, E: Any) -> Any:
     return change_of_cofactors(A, E)
 
 
-def slogdet(A: Tensor) -> return_types.slogdet:
+def slogdet(input: Tensor) -> return_types.slogdet:
     """The sign of the determinants of square matrices, and the logarithm of their magnitudes.
 
     A singular matrix has the sign 0 and the logarithm ``-inf``; of a complex one the sign is a number of magnitude 1.
@@ -197,7 +202,7 @@ def slogdet(A: Tensor) -> return_types.slogdet:
     Raises:
         As :func:`det`.
     """
-    return return_types.slogdet(*sign_and_logarithm(_square("linalg.slogdet", A)))
+    return return_types.slogdet(*sign_and_logarithm(_square("linalg.slogdet", input)))
 
 
 def linalg_slogdet(A: Tensor) -> return_types.linalg_slogdet:

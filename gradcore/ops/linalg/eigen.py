@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gradcore import dtypes, return_types
 from gradcore.op import op, standard
 from gradcore.ops._extra import extra
@@ -27,7 +29,7 @@ from gradcore.ops.linalg._decompositions import (
     scaled_rows,
     without_diagonal,
 )
-from gradcore.ops.linalg._samples import as_hermitian, distinct_eigenvalues, positive_definite
+from gradcore.ops.linalg._samples import as_hermitian, distinct_eigenvalues, positive_definite, unchecked
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def eigh_vmap(input: Any, upper: bool) -> Any:
 given_undefined(eigh)
 
 
-@op(node="LinalgEigvalshBackward0", differentiable=False, samples=_hermitian_matrices)
+@op(node="LinalgEigvalshBackward0", differentiable=False, samples=unchecked(_hermitian_matrices))
 def eigenvalues_of_hermitian(xp: Any, input: Any, /, upper: bool = False) -> Any:
     """Eigenvalues of Hermitian matrices alone, which is less work."""
     check_square("linalg.eigh", input)
@@ -157,7 +159,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
 def eig(xp: Any, input: Any, /) -> Any:
     """Eigenvalues and eigenvectors of square matrices, both complex."""
     _check_general(xp, "linalg.eig", input)
-    values, vectors = _found(xp, _library(xp, "eig"), "linalg.eig", input)
+    values, vectors = _found(xp, lambda x: _general(xp, "eig", x), "linalg.eig", input)
     return values, vectors
 
 
@@ -196,11 +198,11 @@ def eig_vmap(input: Any) -> Any:
 given_undefined(eig)
 
 
-@op(node="LinalgEigvalsBackward0", differentiable=False, samples=_matrices)
+@op(node="LinalgEigvalsBackward0", differentiable=False, samples=unchecked(_matrices))
 def eigenvalues_of(xp: Any, input: Any, /) -> Any:
     """Eigenvalues of square matrices alone, which is less work."""
     _check_general(xp, "linalg.eigvals", input)
-    return _found(xp, _library(xp, "eigvals"), "linalg.eigvals", input)
+    return _found(xp, lambda x: _general(xp, "eigvals", x), "linalg.eigvals", input)
 
 
 @eigenvalues_of.vmap
@@ -252,10 +254,15 @@ def _found(xp: Any, function: Any, name: str, matrices: Any) -> Any:
     return refuse_infinite(xp, name, matrices, None)
 
 
-def _library(xp: Any, name: str) -> Any:
-    """A function that the standard has from its version 2025.12 on: of its extension module, or of the backend."""
+def _general(xp: Any, name: str, x: Any) -> Any:
+    """``eig`` or ``eigvals`` of the standard, which has them from its version 2025.12 on, or of the backend."""
     function = getattr(xp.linalg, name, None)
-    return function if function is not None else lambda x: extra(xp, name, x)
+    found = extra(xp, name, x) if function is None else function(x)
+    # Some libraries give real numbers where all eigenvalues are.
+    dtype = np.result_type(xp.np_dtype(x.dtype), np.complex64)
+    if name == "eigvals":
+        return xp.astype(found, dtype, copy=False)
+    return tuple([xp.astype(part, dtype, copy=False) for part in found])
 
 
 def _check_general(xp: Any, name: str, x: Any) -> None:

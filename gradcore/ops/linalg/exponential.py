@@ -16,7 +16,7 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["matrix_exp"]
+__all__ = ["linalg_matrix_exp", "matrix_exp"]
 
 # N. J. Higham, The scaling and squaring method for the matrix exponential revisited, SIAM J. Matrix Anal. Appl. 26 (2005)
 # 1179-1193: the largest 1-norm for which the diagonal Pade approximant of each degree is exact up to rounding (Table 2.3),
@@ -28,7 +28,7 @@ _REACH = {
 }  # fmt: skip
 
 
-def matrix_exp(A: Tensor) -> Tensor:
+def matrix_exp(input: Tensor) -> Tensor:
     """The exponentials of square matrices ``(*, n, n)``: the sum of all ``A**k / k!``.
 
     By the method of scaling and squaring with Pade approximants (Higham, SIAM J. Matrix Anal. Appl. 26, 2005). Its
@@ -37,10 +37,15 @@ def matrix_exp(A: Tensor) -> Tensor:
     Raises:
         RuntimeError: the matrices are not square, or not of floating-point or complex numbers.
     """
-    A = as_tensor(A, "linalg.matrix_exp", "A")
+    A = as_tensor(input, "linalg.matrix_exp", "A")
     check_square("linalg.matrix_exp", A)
     check_decomposable("linalg.matrix_exp", A.dtype, low_precision=True)
     return exponential(A)  # type: ignore[no-any-return]
+
+
+def linalg_matrix_exp(A: Tensor) -> Tensor:
+    """:func:`gradcore.matrix_exp`, as :mod:`gradcore.linalg` has it."""
+    return matrix_exp(A)
 
 
 def _square_matrices(make: Make) -> Iterator[Sample]:

@@ -27,7 +27,7 @@ def inv(A: Tensor) -> Tensor:
         LinAlgError: a matrix is singular.
         RuntimeError: the matrices are not square, or not of floating-point or complex numbers.
     """
-    return _inverse("linalg.inv", A, True)[0]  # type: ignore[no-any-return]
+    return inverted(_checked("linalg.inv", A))  # type: ignore[no-any-return]
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> return_types.linalg_inv_ex:
@@ -38,7 +38,11 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> return_types.linalg_inv_
     Raises:
         As :func:`inv`.
     """
-    return return_types.linalg_inv_ex(*_inverse("linalg.inv_ex", A, check_errors))
+    x: Any = _checked("linalg.inv_ex", A)
+    if check_errors:
+        info = x.new_zeros(tuple(x.shape[:-2]), dtype=dtypes.int32)
+        return return_types.linalg_inv_ex(inverted(x, "linalg.inv_ex"), info)
+    return return_types.linalg_inv_ex(*inverted_with_info(x))
 
 
 def inverse(input: Tensor) -> Tensor:
@@ -54,10 +58,39 @@ def standard_inv(x: Tensor, /) -> Tensor:
 
 def _invertible_matrices(make: Make) -> Iterator[Sample]:
     yield Sample(invertible(make, 3, 3))
-    yield Sample(invertible(make, 2, 2, 2), check_errors=True)
+    yield Sample(invertible(make, 2, 2, 2))
     yield Sample(invertible(make, 1, 1))
     yield Sample(make(0, 2, 2))
     yield Sample(make(0, 0))
+
+
+@op(node="LinalgInvExBackward0", samples=_invertible_matrices)
+def inverted(xp: Any, A: Any, /, function: str = "linalg.inv") -> Any:
+    """The inverses of matrices; in memory, one column after the other."""
+    found, info = _inverses(xp, A)
+    if info is not None:
+        place, pivot = first_failure(xp, info)
+        raise LinAlgError(
+            f"{function}: {place}The diagonal element {pivot} is zero, the inversion could not be completed because the "
+            "input matrix is singular."
+        )
+    return found
+
+
+@inverted.vjp("A")
+def inverted_vjp(xp: Any, g: Any, out: Any) -> Any:
+    adjoint = conj(xp, out).mT
+    return xp.negative(xp.matmul(adjoint, xp.matmul(g, adjoint)))
+
+
+@inverted.jvp
+def inverted_jvp(xp: Any, A_t: Any, out: Any) -> Any:
+    return xp.negative(xp.matmul(out, xp.matmul(A_t, out)))
+
+
+@inverted.vmap
+def inverted_vmap(A: Any, function: str) -> Any:
+    return inverted(A, function)
 
 
 @op(
@@ -66,38 +99,38 @@ def _invertible_matrices(make: Make) -> Iterator[Sample]:
     nondifferentiable=("info",),
     samples=_invertible_matrices,
 )
-def inverted(xp: Any, A: Any, /, check_errors: bool = False, function: str = "linalg.inv") -> Any:
-    """The inverses of matrices and the state of each; in memory, one column after the other."""
+def inverted_with_info(xp: Any, A: Any, /) -> Any:
+    """The inverses of matrices and the state of each."""
+    found, info = _inverses(xp, A)
+    return found, xp.zeros(A.shape[:-2], dtype=dtypes.int32) if info is None else info
+
+
+@inverted_with_info.vjp("A")
+def inverted_with_info_vjp(xp: Any, g: Any, inverse: Any) -> Any:
+    return inverted_vjp(xp, g, inverse)
+
+
+@inverted_with_info.jvp
+def inverted_with_info_jvp(xp: Any, A_t: Any, inverse: Any) -> Any:
+    return inverted_jvp(xp, A_t, inverse), None
+
+
+@inverted_with_info.vmap
+def inverted_with_info_vmap(A: Any) -> Any:
+    return inverted_with_info(A)
+
+
+def _inverses(xp: Any, A: Any) -> tuple[Any, Any]:
+    """The inverses, and ``None``; or, where a matrix is singular, the state of each."""
     found = attempted(xp.linalg.inv, A.mT)
     if found is not None:
-        return found.mT, xp.zeros(A.shape[:-2], dtype=dtypes.int32)
-    found, info = solved(xp, A, xp.broadcast_to(xp.eye(A.shape[-1], dtype=A.dtype), A.shape))
-    if check_errors and (failure := first_failure(xp, info)) is not None:
-        raise LinAlgError(
-            f"{function}: {failure[0]}The diagonal element {failure[1]} is zero, the inversion could not be completed "
-            "because the input matrix is singular."
-        )
-    return found, info
+        return found.mT, None
+    return solved(xp, A, xp.broadcast_to(xp.eye(A.shape[-1], dtype=A.dtype), A.shape))
 
 
-@inverted.vjp("A")
-def inverted_vjp(xp: Any, g: Any, inverse: Any) -> Any:
-    adjoint = conj(xp, inverse).mT
-    return xp.negative(xp.matmul(adjoint, xp.matmul(g, adjoint)))
-
-
-@inverted.jvp
-def inverted_jvp(xp: Any, A_t: Any, inverse: Any) -> Any:
-    return xp.negative(xp.matmul(inverse, xp.matmul(A_t, inverse))), None
-
-
-@inverted.vmap
-def inverted_vmap(A: Any, check_errors: bool, function: str) -> Any:
-    return inverted(A, check_errors, function)
-
-
-def _inverse(function: str, A: Tensor, check_errors: bool) -> Any:
-    A = as_tensor(A, function, "A")
+def _checked(function: str, given: Any) -> Tensor:
+    """``given``, if it is a tensor of square matrices."""
+    A = as_tensor(given, function, "A")
     check_decomposable(function, A.dtype)
     check_square(function, A)
-    return inverted(A, check_errors, function)
+    return A

@@ -105,10 +105,7 @@ def least_squares(
     (m, n), k = A.shape[-2:], b.shape[-1]
     u, s, vh = xp.linalg.svd(A, full_matrices=False)
     nothing = xp.zeros((0,), dtype=s.dtype)
-    if min(m, n):
-        counts = xp.greater(s, xp.multiply(s[..., :1], _cutoff(xp, A, rcond, driver)))
-    else:
-        counts = xp.astype(s, dtypes.bool_)
+    counts = xp.greater(s, xp.multiply(s[..., :1], _cutoff(xp, A, rcond, driver)))
     full = xp.all(counts, axis=-1)
     if driver == "gels" and not bool(xp.all(full)):
         raise LinAlgError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gradcore import dtypes
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.linalg.qr import linalg_qr
 from gradcore.ops.linalg.svd import linalg_svd
@@ -59,11 +60,13 @@ def pca_lowrank(A: Tensor, q: int | None = None, center: bool = True, niter: int
 
 
 def _decomposed(x: Tensor, q: int, niter: int, mean: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    wide = x.shape[-2] < x.shape[-1]
+    m, n = x.shape[-2:]
+    wide = m < n
     if wide:
         x = x.mH
         mean = None if mean is None else mean.mH
-    basis = linalg_qr(_times(x, mean, randn(x.shape[-1], q, dtype=x.dtype, device=x.device))).Q
+    dtype = x.dtype if dtypes.category(x.dtype) >= 2 else dtypes.get_default_dtype()
+    basis = linalg_qr(_times(x, mean, randn(min(m, n), q, dtype=dtype, device=x.device))).Q
     for _ in range(niter):
         basis = linalg_qr(_times(x.mH, None if mean is None else mean.mH, basis)).Q
         basis = linalg_qr(_times(x, mean, basis)).Q

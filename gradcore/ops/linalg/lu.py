@@ -102,7 +102,9 @@ def linalg_lu_factor_ex(
     return return_types.linalg_lu_factor_ex(*lu_factors(as_tensor(A, "linalg_lu_factor_ex", "A"), pivot, caller))
 
 
-def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, ...]:
+def lu(
+    A: Tensor, pivot: bool = True, get_infos: bool = False
+) -> tuple[Tensor, Tensor] | return_types.linalg_lu_factor_ex:
     """``(LU, pivots)`` as :func:`linalg_lu_factor` gives them, without an error for zero pivots; an older form of it.
 
     Args:
@@ -111,7 +113,7 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> tuple[Tensor, 
         get_infos: give the numbers of zero pivots, too.
     """
     found = lu_factors(as_tensor(A, "lu", "A"), pivot)
-    return tuple(found if get_infos else found[:2])
+    return return_types.linalg_lu_factor_ex(*found) if get_infos else (found[0], found[1])
 
 
 def _matrices_for_factors(make: Make) -> Iterator[Sample]:

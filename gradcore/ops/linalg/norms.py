@@ -123,7 +123,7 @@ def matrix_norm(
     if not keepdim:
         return result
     places = {d: i for i, d in enumerate((*others, rows, columns))}
-    return result.unsqueeze(-1).permute([places[d] for d in range(x.ndim)])  # type: ignore[no-any-return]
+    return result.unsqueeze(-1).permute([places[d] for d in range(x.ndim)])
 
 
 @standard("linalg.matrix_norm")
@@ -153,16 +153,18 @@ def cond(A: Tensor, p: float | str | None = None) -> Tensor:
             check_square(f"{name}(ord={p})", x)
         raise RuntimeError(f"{name} got an invalid norm type: {p}; it is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     if x.numel() == 0:
-        return zeros(tuple(x.shape[:-2]), dtype=dtypes.real_of(x.dtype), device=x.device)  # type: ignore[no-any-return]
+        return zeros(tuple(x.shape[:-2]), dtype=dtypes.real_of(x.dtype), device=x.device)
     if isinstance(order, float) and abs(order) == 2:
         values = linalg_svdvals(x)
         largest, smallest = values.narrow(-1, 0, 1), values.narrow(-1, values.shape[-1] - 1, 1)
         return (largest / smallest if order > 0 else smallest / largest).squeeze(-1)  # type: ignore[no-any-return]
     check_square(f"{name}(ord={p})", x)
     inverse, info = inv_ex(x)
-    inverse = inverse.masked_fill((info > 0).unsqueeze(-1).unsqueeze(-1), math.inf)
-    result = matrix_norm(x, order) * matrix_norm(inverse, order)
-    if isinstance(order, str):
+    singular = info > 0
+    # There are no singular values of infinities.
+    inverse = inverse.masked_fill(singular.unsqueeze(-1).unsqueeze(-1), 0.0)
+    result: Tensor = matrix_norm(x, order) * matrix_norm(inverse, order).masked_fill(singular, math.inf)
+    if order == "nuc":
         return result
     return nan_to_num(result, math.inf, math.inf, -math.inf)  # type: ignore[no-any-return]
 
@@ -199,7 +201,7 @@ def matrix_rank(
     with no_grad():
         values = linalg_eigvalsh(x).abs() if hermitian else linalg_svdvals(x)
         if values.shape[-1] == 0:
-            return zeros(tuple(values.shape[:-1]), dtype=dtypes.int64, device=x.device)  # type: ignore[no-any-return]
+            return zeros(tuple(values.shape[:-1]), dtype=dtypes.int64, device=x.device)
         largest = amax(values, -1)
         least: Any = 0.0 if atol is None else atol
         if rtol is None:
@@ -219,8 +221,8 @@ def _is_order(order: str | float) -> bool:
 def _extreme(x: Tensor, order: float, dim: int, keepdim: bool) -> Tensor:
     """The largest value along ``dim``, or the smallest for a negative order; of nothing, the largest is 0."""
     if order > 0 and x.shape[dim] == 0:
-        return x.sum(dim, keepdim=keepdim)  # type: ignore[no-any-return]
-    return amax(x, dim, keepdim) if order > 0 else amin(x, dim, keepdim)  # type: ignore[no-any-return]
+        return x.detach().sum(dim, keepdim=keepdim)
+    return amax(x, dim, keepdim) if order > 0 else amin(x, dim, keepdim)
 
 
 def _listed(dim: Any) -> tuple[int, ...]:

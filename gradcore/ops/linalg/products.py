@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradcore import dtypes
 from gradcore.op import standard
-from gradcore.ops import products, rearranging
+from gradcore.ops import matrix_chain, products, rearranging
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.matmul import matmul, vdot
 from gradcore.ops.matrix_chain import multi_dot
@@ -15,7 +15,7 @@ from gradcore.spelling import numpy_names
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["cross", "diagonal", "matmul", "multi_dot", "vecdot"]
+__all__ = ["cross", "diagonal", "matmul", "matrix_power", "multi_dot", "vecdot"]
 
 standard("linalg.matmul")(matmul)
 
@@ -56,3 +56,8 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     if x.ndim == y.ndim == 1 and x.dtype == y.dtype:
         return vdot(x, y)  # type: ignore[no-any-return]
     return products.vecdot(x, y, dim=dim)
+
+
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    """``A @ A @ ...``, ``n`` times; see :func:`gradcore.matrix_power`."""
+    return matrix_chain.matrix_power(A, n)

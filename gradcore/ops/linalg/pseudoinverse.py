@@ -10,7 +10,6 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batching import aligned
-from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.linalg._decompositions import adjoint, real_dtype, scaled_columns, scaled_rows
 from gradcore.ops.linalg._samples import as_hermitian, distinct_singular_values, positive_definite

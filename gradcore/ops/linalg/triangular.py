@@ -94,12 +94,12 @@ def solve_triangle(a: Tensor, b: Tensor, upper: bool, unitriangular: bool) -> Te
 
 
 def triangular_solve(
-    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> return_types.triangular_solve:
-    """The solution of ``A @ X = b``, and a copy of ``A``; the older form of :func:`solve_triangular`.
+    """The solution of ``A @ X = input``, and a copy of ``A``; the older form of :func:`solve_triangular`.
 
     Args:
-        b: right sides ``(*, n, k)``; batches broadcast.
+        input: right sides ``(*, n, k)``; batches broadcast.
         A: triangular matrices ``(*, n, n)``.
         upper: which triangle of ``A`` is read.
         transpose: solve for the transpose of ``A`` instead.
@@ -108,7 +108,7 @@ def triangular_solve(
     Raises:
         RuntimeError: the matrices are not square, or the sizes do not fit.
     """
-    b, A = as_tensor(b, "triangular_solve", "self"), as_tensor(A, "triangular_solve", "A", 2)
+    b, A = as_tensor(input, "triangular_solve"), as_tensor(A, "triangular_solve", "A", 2)
     solved = solve_with_coefficients(b, A, upper=upper, transpose=transpose, unitriangular=unitriangular)
     return return_types.triangular_solve(*solved)
 

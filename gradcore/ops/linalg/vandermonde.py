@@ -51,8 +51,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     n = x.shape[0] if N is None else as_integer(N, "N")
     if n < 0:
         raise RuntimeError(f"N must be non-negative, but vander got {n}")
-    out: Any = x.new_ones((x.shape[0], n), dtype=dtypes.int64 if dtypes.category(x.dtype) < 2 else x.dtype)
-    if n > 1:
-        out[:, 1:] = x.unsqueeze(1)
-        out[:, 1:] = cumprod(out[:, 1:], 1)
-    return out if increasing else out.flip((1,))  # type: ignore[no-any-return]
+    dtype = dtypes.int64 if dtypes.category(x.dtype) < 2 else x.dtype
+    ones: Any = x.new_ones((x.shape[0], min(n, 1)), dtype=dtype)
+    out = cat([ones, cumprod(x.unsqueeze(1).expand((x.shape[0], n - 1)), 1)], 1) if n > 1 else ones
+    return out if increasing else out.flip((1,))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["convolved", "convolved_tbc"]
 
+_INTEGERS = (dtypes.int64, dtypes.int32, dtypes.int16, dtypes.int8, dtypes.uint8)
+"""Those that PyTorch convolves, the first one also the other way round."""
+
 
 def _convolutions(make: Make) -> Iterator[Sample]:
     plain = {"transposed": False, "output_padding": (0,), "groups": 1}
@@ -48,8 +51,8 @@ def convolved(
 ) -> Any:
     """A convolution or its adjoint; all sizes are known to fit."""
     dtype = xp.np_dtype(input.dtype)
-    if dtype.kind in "biu" and dtype != dtypes.int64:
-        refuse_dtype("convolution", dtype)
+    if dtype.kind in "biu" and dtype not in (_INTEGERS[:1] if transposed else _INTEGERS):
+        refuse_dtype("slow_conv_transpose" if transposed else "slow_conv", dtype)
     sliding = Sliding(stride, padding, dilation, groups)
     each = zip(input.shape[2:], weight.shape[2:], stride, padding, dilation, output_padding, strict=True)
     if transposed:

@@ -23,6 +23,9 @@ __all__ = ["Sliding", "correlate", "kernel_gradient", "spread"]
 WIDE = 192
 """So many columns make a product of matrices worth its call."""
 
+MANY = 1 << 24
+"""More products than these are not to be kept at once, where there is another way."""
+
 
 class Sliding(NamedTuple):
     """How the kernel of a convolution slides over the image."""
@@ -66,15 +69,15 @@ def spread(xp: Any, features: Any, kernel: Any, sliding: Sliding, sizes: Sequenc
         sliding: how the kernel slides.
         sizes: of the last dimensions of the image.
     """
-    groups, channels = sliding.groups, kernel.shape[0]
+    groups, channels, n = sliding.groups, kernel.shape[0], features.shape[0]
     if features.dtype != (wide := in_single_precision(xp, features)).dtype:
         return xp.astype(spread(xp, wide, in_single_precision(xp, kernel), sliding, sizes), features.dtype)
     windows = sliding.windows(sizes, kernel.shape[2:], features.shape[2:])
     kernel = xp.reshape(kernel, (groups, channels // groups, *kernel.shape[1:]))
     if all(w.trivial for w in windows):
         return _pointwise(xp, features, xp.permute_dims(kernel, (0, 2, 1, *range(3, len(kernel.shape)))))
-    if all(w.stride == 1 for w in windows):
-        # The same as correlating the features, framed with zeros, with the kernel the other way round.
+    if all(w.stride == 1 for w in windows) and math.prod(kernel.shape[2:]) * groups * _columns(n, windows) > MANY:
+        # The same, with less memory, as correlating the features, framed with zeros, with the kernel the other way round.
         low = [w.dilation * (w.kernel - 1) - w.padding for w in windows]
         high = [w.size - w.stops + w.padding for w in windows]
         turned = tuple(range(3, len(kernel.shape)))
@@ -191,20 +194,32 @@ def _features_as_matrices(xp: Any, features: Any, groups: int, steps: int) -> An
 
 
 def _added_up(xp: Any, features: Any, kernel: Any, windows: Sequence[Window]) -> Any:
-    """:func:`spread` by adding the products of all features with each element of the kernel where they belong."""
+    """:func:`spread` by adding the products of all features with each element of the kernel where they belong.
+
+    The batch is the last dimension meanwhile, so that what is added lies in long runs.
+    """
     groups, per_group, channels = kernel.shape[:3]
     n, counts = features.shape[0], tuple([w.stops for w in windows])
     sizes, kernels = tuple([w.size for w in windows]), tuple([w.kernel for w in windows])
-    image = xp.zeros((n, groups, channels, *sizes), dtype=features.dtype)
     shape = (n, groups * channels, *sizes)
     if 0 in shape or 0 in features.shape or 0 in kernel.shape:
         return xp.zeros(shape, dtype=features.dtype)
     matrix = xp.permute_dims(kernel, (0, *range(3, len(kernel.shape)), 2, 1))
     matrix = xp.reshape(matrix, (groups, math.prod(kernels) * channels, per_group))
-    products = xp.matmul(matrix, xp.reshape(features, (n, groups, per_group, math.prod(counts))))
-    products = xp.reshape(products, (n, groups, *kernels, channels, *counts))
+    last = _with_batch_last(xp, features)
+    products = xp.matmul(matrix, xp.reshape(last, (groups, per_group, math.prod(counts) * n)))
+    products = xp.reshape(products, (groups, *kernels, channels, *counts, n))
+    image = xp.zeros((groups, channels, *sizes, n), dtype=features.dtype)
     every = slice(None)
     for numbers, places, at in positions(windows):
-        part = xp.getitem(image, (every, every, every, *at))
-        part += xp.getitem(products, (every, every, *numbers, every, *places))
-    return xp.reshape(image, shape)
+        part = xp.getitem(image, (every, every, *at, every))
+        part += xp.getitem(products, (every, *numbers, every, *places, every))
+    image = xp.reshape(image, (math.prod(shape[1:]), n))
+    return xp.reshape(xp.copy(xp.permute_dims(image, (1, 0))) if n > 1 else image, shape)
+
+
+def _with_batch_last(xp: Any, x: Any) -> Any:
+    """(N, ...) as (..., N), row-major."""
+    n = x.shape[0]
+    rows = xp.reshape(x, (n, math.prod(x.shape[1:])))
+    return xp.copy(xp.permute_dims(rows, (1, 0))) if n > 1 else xp.reshape(rows, (rows.shape[1], 1))

@@ -15,7 +15,7 @@ from gradcore.ops._dims import as_integer
 from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.nn._maxima import Part, largest, parts_of
+from gradcore.ops.nn._maxima import Along, Part, largest, sliding_along
 from gradcore.ops.nn._planes import chosen_in_planes
 from gradcore.ops.nn._sums import spread_along, sums_along
 from gradcore.ops.nn._windows import Window, in_single_precision
@@ -295,19 +295,19 @@ def _maxima(xp: Any, x: Any, output_size: Sequence[int]) -> tuple[Any, Any]:
     if 0 in output_size:
         shape = (*x.shape[: len(x.shape) - ndim], *output_size)
         return xp.zeros(shape, dtype=x.dtype), xp.zeros(shape, dtype=xp.int64)
-    return largest(xp, x, [(n, _parts(s, n)) for s, n in zip(x.shape[len(x.shape) - ndim :], output_size, strict=True)])
+    sizes = x.shape[len(x.shape) - ndim :]
+    return largest(xp, x, [_along(*each) for each in zip(sizes, output_size, strict=True)])
 
 
-def _parts(size: int, count: int) -> list[Part]:
+def _along(size: int, count: int) -> Along:
     if size % count == 0:
-        return parts_of(_alike(size, count))
+        return sliding_along(_alike(size, count))
     bounds = _bounds(size, count)
-    found = []
+    parts = []
     for k in range(max(b - a for a, b in bounds)):
         # A shorter window has its last element again.
-        places = [min(a + k, b - 1) for a, b in bounds]
-        found.append(Part(0, count, places, places))
-    return found
+        parts.append(Part(k, 0, count, [min(a + k, b - 1) for a, b in bounds]))
+    return Along([a for a, _ in bounds], 1, [b - 1 for _, b in bounds], parts)
 
 
 # What is pooled.

@@ -45,7 +45,7 @@ def forms_vjp_input2(xp: Any, g: Any, input1: Any, weight: Any) -> Any:
 @forms.vjp("weight")
 def forms_vjp_weight(xp: Any, g: Any, input1: Any, weight_shape: Any, input2: Any) -> Any:
     pairs = xp.multiply(xp.expand_dims(g, axis=-1), xp.expand_dims(conj(xp, input1), axis=-2))
-    *front, k, i, j = weight_shape
+    front, (k, i, _) = weight_shape[:-3], weight_shape[-3:]
     flat = xp.reshape(pairs, (*front, g.shape[-2], k * i))
     return xp.reshape(xp.matmul(xp.matrix_transpose(flat), conj(xp, input2)), tuple(weight_shape))
 
@@ -99,4 +99,4 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         )
     first, second = reshape(input1, (-1, weight.shape[1])), reshape(input2, (-1, weight.shape[2]))
     out = view(forms(first, weight, second), (*front, weight.shape[0]))
-    return out if bias is None else add(out, bias)  # type: ignore[no-any-return]
+    return out if bias is None else add(out, bias)

@@ -16,7 +16,6 @@ from gradcore import dtypes
 from gradcore.device import device
 from gradcore.op import is_tensor, op
 from gradcore.ops._batching import folded, unfolded
-from gradcore.ops._extra import extra, generic
 from gradcore.ops._losses import finish, reduction_of
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor, require_real
@@ -24,6 +23,7 @@ from gradcore.ops.cast import cast
 from gradcore.ops.creation import tensor
 from gradcore.ops.gathering import take
 from gradcore.ops.masking import where
+from gradcore.ops.softmax import log_softmax
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def ctc_loss(
 ) -> Tensor:
     """Minus the logarithm of the probability of a sequence of labels, summed over all ways to stretch it over time.
 
-    The gradient is, as PyTorch's, that of scores of which ``log_probs`` are the ``log_softmax``; there is none of second
-    order.
+    The gradient is, as PyTorch's, that of scores of which ``log_probs`` are the ``log_softmax``. (PyTorch has none of second
+    order.)
 
     Args:
         log_probs: logarithms of probabilities, of shape (T, N, C) or (T, C).
@@ -92,12 +92,19 @@ def ctc_loss(
     return finish(losses, reduction)  # type: ignore[no-any-return]
 
 
+def _normalized(scores: Any, targets: Any) -> tuple[Any, Any]:
+    return log_softmax(scores, 2), targets
+
+
+def _losses(losses: Any, log_alpha: Any) -> Any:
+    return losses
+
+
 def _sequences(make: Make) -> Iterator[Sample]:
-    # The gradient is that of unnormalized scores, which finite differences of this function are not: no float64.
-    x = make.of(np.log(np.random.default_rng(0).dirichlet(np.ones(4), (5, 2))), "float32", requires_grad=True)
+    # The gradient is right for normalized probabilities only: that of scores, which finite differences change.
     y = make.of([[1, 2, 2], [3, 1, 1]], dtypes.int64)
-    yield Sample(x, y, input_lengths=(5, 4), target_lengths=(3, 2))
-    yield Sample(x, y, input_lengths=(5, 2), target_lengths=(0, 3), blank=3, zero_infinity=True)
+    yield Sample(make(5, 2, 4), y, input_lengths=(5, 4), target_lengths=(3, 2)).checked(_normalized, _losses)
+    yield Sample(make(5, 2, 4), y, input_lengths=(5, 3), target_lengths=(0, 2)).checked(_normalized, _losses)
 
 
 @op(
@@ -135,19 +142,26 @@ def sequence_losses_vjp(
     blank: int,
     zero_infinity: bool,
 ) -> Any:
-    return extra(
-        xp,
-        "ctc_loss_gradient",
-        g,
-        log_probs,
-        targets,
-        losses,
-        log_alpha,
-        input_lengths,
-        target_lengths,
-        blank,
-        zero_infinity,
-    )
+    said, skips = _states(xp, log_probs, targets, blank)
+    if hasattr(log_probs, "_data"):
+        log_alpha = _forward(xp, said, skips)  # with its history, which the saved result has not
+    both = xp.add(log_alpha, _backward(xp, said, skips, input_lengths, target_lengths))
+    total = xp.reshape(losses, (-1, 1, 1))
+    # How likely each state is at each time, given the labels: a path counts what is said there in both directions.
+    possible = xp.greater(both, -math.inf)
+    # Zeros where nothing is possible: derivatives of what is chosen away must not be infinite.
+    log_posterior = xp.subtract(xp.where(possible, both, 0.0), xp.where(possible, said, 0.0))
+    impossible = xp.equal(total, math.inf)
+    log_posterior = xp.add(log_posterior, xp.where(impossible, 0.0, total))
+    posterior = xp.where(possible, xp.exp(log_posterior), 0.0)
+    count, time, _ = said.shape
+    places = xp.broadcast_to(xp.expand_dims(_labels(xp, targets, blank), axis=1), tuple(posterior.shape))
+    expected = xp.scatter_add_along(posterior, places, 2, (count, time, log_probs.shape[2]))
+    slope = xp.subtract(xp.exp(xp.permute_dims(log_probs, (1, 0, 2))), expected)
+    slope = xp.where(impossible, 0.0 if zero_infinity else math.nan, slope)
+    inside = xp.less(xp.reshape(xp.arange(time, dtype=dtypes.int64), (1, time, 1)), _column(xp, input_lengths, 2))
+    slope = xp.where(inside, xp.multiply(slope, xp.reshape(g, (-1, 1, 1))), 0.0)
+    return xp.permute_dims(slope, (1, 0, 2))
 
 
 @sequence_losses.vmap
@@ -165,94 +179,6 @@ def sequence_losses_vmap(
     return tuple([unfolded(o, (size, count)) for o in found])
 
 
-def _gradients(make: Make) -> Iterator[Sample]:
-    for s in _sequences(make):
-        losses, alpha = sequence_losses(*(o.detach() for o in s.operands), **s.params)
-        g = make.of([1.0, -0.5], "float32", requires_grad=True)
-        yield Sample(g, *s.operands, losses, alpha, **s.params)
-
-
-@op(node="NotImplemented", standard="ctc_loss_gradient", samples=_gradients)
-def ctc_loss_gradient(
-    xp: Any,
-    g: Any,
-    log_probs: Any,
-    targets: Any,
-    losses: Any,
-    log_alpha: Any,
-    /,
-    input_lengths: Lengths,
-    target_lengths: Lengths,
-    blank: int = 0,
-    zero_infinity: bool = False,
-) -> Any:
-    """The gradient of the losses by ``log_probs``; it has none itself."""
-    return _gradient(
-        xp, g, log_probs, targets, losses, log_alpha, input_lengths, target_lengths, blank, zero_infinity
-    )
-
-
-ctc_loss_gradient.op.node_class.name = lambda self: "torch::autograd::NotImplemented"  # type: ignore[method-assign]
-
-
-@ctc_loss_gradient.vjp("g", "log_probs")
-def ctc_loss_gradient_vjp(xp: Any, g: Any) -> Any:
-    raise RuntimeError(
-        "derivative for aten::_ctc_loss_backward is not implemented: ctc_loss has no derivatives of second order"
-    )
-
-
-@ctc_loss_gradient.vmap
-def ctc_loss_gradient_vmap(
-    g: Any,
-    log_probs: Any,
-    targets: Any,
-    losses: Any,
-    log_alpha: Any,
-    input_lengths: Lengths,
-    target_lengths: Lengths,
-    blank: int,
-    zero_infinity: bool,
-) -> Any:
-    size, count = log_probs.shape[0], log_probs.shape[2]
-    rest = [folded(x) for x in (targets, losses, log_alpha)]
-    lengths = (input_lengths * size, target_lengths * size)
-    found = ctc_loss_gradient(folded(g), folded(log_probs, 1), *rest, *lengths, blank, zero_infinity)
-    return unfolded(found, (size, count), 1)
-
-
-@generic("ctc_loss_gradient")
-def _gradient(
-    xp: Any,
-    g: Any,
-    x: Any,
-    targets: Any,
-    losses: Any,
-    alpha: Any,
-    steps: Lengths,
-    labels: Lengths,
-    blank: int,
-    zero_infinity: bool,
-) -> Any:
-    said, skips = _states(xp, x, targets, blank)
-    beta = _backward(xp, said, skips, steps, labels)
-    losses = xp.reshape(losses, (-1, 1, 1))
-    # How likely each state is at each time, given the labels: a path counts what is said there in alpha and in beta.
-    both = xp.add(alpha, beta)
-    possible = xp.greater(both, -math.inf)
-    posterior = xp.exp(xp.where(possible, xp.subtract(xp.add(both, losses), xp.where(possible, said, 0.0)), -math.inf))
-    count, time, _ = said.shape
-    shape = (count, time, x.shape[2])
-    places = xp.broadcast_to(xp.expand_dims(_labels(xp, targets, blank), axis=1), posterior.shape)
-    expected = xp.scatter_add_along(posterior, places, 2, shape)
-    slope = xp.subtract(xp.exp(xp.permute_dims(x, (1, 0, 2))), expected)
-    impossible = xp.equal(losses, math.inf)
-    slope = xp.where(impossible, 0.0 if zero_infinity else math.nan, slope)
-    inside = xp.less(xp.reshape(xp.arange(time, dtype=dtypes.int64), (1, time, 1)), _column(xp, steps, 2))
-    slope = xp.where(inside, xp.multiply(slope, xp.reshape(g, (-1, 1, 1))), 0.0)
-    return xp.permute_dims(slope, (1, 0, 2))
-
-
 # The states of a sequence: a blank, the first label, a blank, the second label ... a blank.
 
 
@@ -265,14 +191,18 @@ def _labels(xp: Any, targets: Any, blank: int) -> Any:
 
 
 def _states(xp: Any, x: Any, targets: Any, blank: int) -> tuple[Any, Any]:
-    """The log-probability of what is said in each state at each time, (N, T, states); and which states may be entered
-    from the one before the last, over a blank that is left out: labels that differ from the label before, (N, states).
+    """The log-probability of what is said in each state at each time, (N, T, states); and where a blank may be left out.
+
+    That is where a label differs from the label before: its state may be entered from the one before the last, (N, states).
     """
     labels = _labels(xp, targets, blank)
     count, states = labels.shape
     places = xp.broadcast_to(xp.expand_dims(labels, axis=1), (count, x.shape[0], states))
     said = xp.take_along_axis(xp.permute_dims(x, (1, 0, 2)), places, axis=2)
-    differs = xp.not_equal(xp.getitem(labels, (slice(None), slice(2, None))), xp.getitem(labels, (slice(None), slice(0, max(states - 2, 0)))))
+    differs = xp.not_equal(
+        xp.getitem(labels, (slice(None), slice(2, None))),
+        xp.getitem(labels, (slice(None), slice(0, max(states - 2, 0)))),
+    )
     skips = xp.logical_and(differs, xp.not_equal(xp.getitem(labels, (slice(None), slice(2, None))), blank))
     never = xp.zeros((count, min(states, 2)), dtype=dtypes.bool_)
     return said, xp.concat([never, skips], axis=1)
@@ -280,7 +210,7 @@ def _states(xp: Any, x: Any, targets: Any, blank: int) -> tuple[Any, Any]:
 
 def _forward(xp: Any, said: Any, skips: Any) -> Any:
     """The log-probability of all paths to each state at each time, with what is said there, (N, T, states)."""
-    count, time, states = said.shape
+    _, time, states = said.shape
     if time == 0:
         return said
     first = xp.reshape(xp.less(xp.arange(states, dtype=dtypes.int64), 2), (1, states))
@@ -369,11 +299,6 @@ def _lengths(name: str, given: Any) -> Lengths:
 
 def _check(x: Any, y: Any, steps: Lengths, labels: Lengths, blank: int) -> None:
     time, count, classes = x.shape
-    if y.dtype not in (dtypes.int32, dtypes.int64):
-        raise RuntimeError(
-            "Expected tensor for argument 'targets' to have scalar type Long or Int; but got "
-            f"{dtypes.scalar_type_name(y.dtype)} instead (while checking arguments for ctc_loss_cpu)"
-        )
     if not 0 <= blank < classes:
         raise RuntimeError(f"blank must be in label range: 0 to {classes - 1}, but got {blank}")
     if len(steps) != count:

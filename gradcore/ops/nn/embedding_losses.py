@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gradcore.ops._losses import check_reduction, finish, reduction_of
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.arithmetic import mul, sub
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cosine_embedding_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss"]
 
-_TINY = 1e-12
-"""Added to squared lengths, so that the angle of a vector of length zero has a gradient."""
+_TINY = float(np.float32(1e-12))
+"""Added to squared lengths, so that the angle of a vector of length zero has a gradient; of single precision, as in PyTorch."""
 
 
 def cosine_embedding_loss(
@@ -54,7 +56,9 @@ def cosine_embedding_loss(
     labels = as_tensor(target, "cosine_embedding_loss", "target", 3)
     dim = labels.ndim
     if dim > 1:
-        raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported: got shape {list(labels.shape)}")
+        raise RuntimeError(
+            f"0D or 1D target tensor expected, multi-target not supported: got shape {list(labels.shape)}"
+        )
     if x.ndim != dim + 1 or y.ndim != dim + 1:
         raise RuntimeError(
             f"{dim}D target tensor expects {dim + 1}D input tensors, but found inputs with sizes {list(x.shape)} and "
@@ -102,7 +106,7 @@ def triplet_margin_loss(
     def distance(x: Tensor, y: Tensor) -> Tensor:
         return pairwise_distance(x, y, p, eps)
 
-    return _triplet("triplet_margin_loss", (anchor, positive, negative), distance, margin, swap, reduction)
+    return _triplet("triplet_margin_loss", (anchor, positive, negative), distance, margin, swap, reduction)  # type: ignore[no-any-return]
 
 
 def triplet_margin_with_distance_loss(
@@ -122,7 +126,9 @@ def triplet_margin_with_distance_loss(
     """
     check_reduction(reduction)
     distance = pairwise_distance if distance_function is None else distance_function
-    return _triplet("triplet_margin_with_distance_loss", (anchor, positive, negative), distance, margin, swap, reduction)
+    return _triplet(
+        "triplet_margin_with_distance_loss", (anchor, positive, negative), distance, margin, swap, reduction
+    )
 
 
 def _triplet(

@@ -53,14 +53,12 @@ def _sampler(name: str, node: str, ndim: int) -> OpFunction:
     """The operation ``name`` for images with ``ndim`` spatial dimensions."""
 
     def samples(make: Make) -> Iterator[Sample]:
-        modes = (_BILINEAR, _NEAREST, _BICUBIC) if ndim == 2 else (_BILINEAR, _NEAREST)
-        sizes, points = ((3, 4), (2, 1)) if ndim == 2 else ((2, 3, 2), (1, 2, 1))
-        for mode, padding, align in itertools.product(modes, (_ZEROS, _BORDER, _REFLECTION), (False, True)):
-            if align == (padding == _BORDER):
-                grid = make(1, *points, ndim, low=-1.3, high=1.3)
-                yield Sample(
-                    make(1, 2, *sizes), grid, interpolation_mode=mode, padding_mode=padding, align_corners=align
-                )
+        sizes, points = ((2, 3), (2, 1)) if ndim == 2 else ((2, 2, 1), (1, 1, 1))
+        chosen = [(_BILINEAR, _ZEROS, False), (_BILINEAR, _BORDER, True), (_BILINEAR, _REFLECTION, False)]
+        chosen += [(_BICUBIC, _REFLECTION, True), (_NEAREST, _ZEROS, False)] if ndim == 2 else []
+        for mode, padding, align in chosen:
+            grid = make(1, *points, ndim, low=-1.3, high=1.3)
+            yield Sample(make(1, 1, *sizes), grid, interpolation_mode=mode, padding_mode=padding, align_corners=align)
 
     def forward(
         xp: Any, input: Any, grid: Any, /, interpolation_mode: int, padding_mode: int, align_corners: bool
@@ -69,8 +67,8 @@ def _sampler(name: str, node: str, ndim: int) -> OpFunction:
         if dtypes.category(dtype) != 2:
             refuse_dtype(name, dtype)
         if dtype.itemsize == 2:
-            wide = [xp.astype(x, dtypes.float32) for x in (input, grid)]
-            return xp.astype(forward(xp, *wide, interpolation_mode, padding_mode, align_corners), input.dtype)
+            wide, points = xp.astype(input, dtypes.float32), xp.astype(grid, dtypes.float32)
+            return xp.astype(forward(xp, wide, points, interpolation_mode, padding_mode, align_corners), input.dtype)
         table = _table(xp, input)
         total: Any = None
         for corner in _corners(xp, grid, input.shape, interpolation_mode, padding_mode, align_corners):

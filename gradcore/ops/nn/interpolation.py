@@ -53,10 +53,9 @@ class _Resizing:
 
     def centres(self) -> Host:
         """The source positions of the targets' centres, as fractions."""
-        if self.align_corners:
-            return self.targets * self.step
         half = self.dtype.type(0.5)
-        return (self.targets + half) * self.step - half
+        found: Host = self.targets * self.step if self.align_corners else (self.targets + half) * self.step - half
+        return found
 
     def split(self, at: Host) -> tuple[Host, Host]:
         """The source positions left of fractions, and how far from them these are."""
@@ -123,7 +122,7 @@ def _keys(distance: Host, a: float) -> Host:
 
 
 def _triangle(distance: Host) -> Host:
-    return np.maximum(1 - distance, 0)
+    return np.where(distance < 1, 1 - distance, 0)
 
 
 def _lanczos(distance: Host) -> Host:

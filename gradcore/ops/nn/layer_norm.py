@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
 from gradcore.ops._batching import expanded
+from gradcore.ops._extra import offered
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import narrowed, widened
 from gradcore.ops.cast import cast
@@ -100,6 +102,9 @@ def normalized_layer(
     eps: float,
 ) -> Any:
     """The layer, normalised, with its mean and the inverse of its standard deviation."""
+    found = offered(xp, "layer_norm", input, weight, bias, math.prod(normalized_shape), eps)
+    if found is not None:
+        return found[0], *(xp.reshape(s, _kept(input.shape, normalized_shape)) for s in found[1:])
     x = widened(xp, input)
     mean, centered, _, rstd = moments(xp, x, _axes(normalized_shape), eps)
     out = affine(xp, xp.multiply(centered, rstd), weight, bias)
@@ -118,6 +123,10 @@ def normalized_layer_vjp(
     normalized_shape: tuple[int, ...],
     eps: float,
 ) -> Any:
+    size = math.prod(normalized_shape)
+    found = offered(xp, "layer_norm_gradient", g, input, weight, result1, result2, size, tuple(needs))
+    if found is not None:
+        return found
     g, x = widened(xp, g), widened(xp, input)
     axes = _axes(normalized_shape)
     g_input = g_weight = None
@@ -147,3 +156,8 @@ def normalized_layer_vmap(
 
 def _axes(normalized_shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(-len(normalized_shape), 0))
+
+
+def _kept(shape: Any, normalized_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the statistics."""
+    return (*shape[: len(shape) - len(normalized_shape)], *([1] * len(normalized_shape)))

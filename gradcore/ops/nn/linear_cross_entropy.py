@@ -14,6 +14,7 @@ from gradcore.ops._batching import folded
 from gradcore.ops._losses import REDUCTIONS, check_reduction
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.addmm import linear
+from gradcore.ops.creation import zeros
 from gradcore.ops.cross_entropy import cross_entropy
 from gradcore.ops.joining import stack
 from gradcore.testing.samples import Make, Sample
@@ -122,9 +123,7 @@ def linear_cross_entropy(
         matrix = matrix.reshape(classes * math.prod(places), features)
         linear_bias = None if linear_bias is None else linear_bias.reshape(-1)
     scores = linear(x, matrix, linear_bias).reshape(shape)
-    return cross_entropy(
-        scores, y, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
-    )
+    return cross_entropy(scores, y, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing)
 
 
 def _in_parts(
@@ -137,7 +136,9 @@ def _in_parts(
         raise RuntimeError(f"Expected target size {[x.shape[0]]}, got {list(y.shape)}")
     classes, features = matrix.shape
     if weight is not None and tuple(weight.shape) != (classes,):
-        raise IndexError(f"weight must have one element for each of {classes} classes, but has shape {list(weight.shape)}")
+        raise IndexError(
+            f"weight must have one element for each of {classes} classes, but has shape {list(weight.shape)}"
+        )
     if size is None:
         size = max(features, 1)
     out = linear_cross_entropy_in_parts(x, matrix, y, bias, weight, reduction, ignored, size)
@@ -146,7 +147,7 @@ def _in_parts(
 
 def _classified(make: Make) -> Iterator[Sample]:
     for reduction in REDUCTIONS:
-        yield Sample(make(5, 2), make(3, 2), make.ints(5, high=3), reduction=reduction, size=2)
+        yield Sample(make(5, 2), make(3, 2), make.ints(5, high=3), None, None, reduction=reduction, size=2)
         yield Sample(
             make(3, 2),
             make(4, 2),
@@ -159,7 +160,12 @@ def _classified(make: Make) -> Iterator[Sample]:
         )
 
 
-@op(node="LinearCrossEntropyBatchChunkedBackward0", promote="same", promotes=("input", "matrix", "bias", "weight"), samples=_classified)
+@op(
+    node="LinearCrossEntropyBatchChunkedBackward0",
+    promote="same",
+    promotes=("input", "matrix", "bias", "weight"),
+    samples=_classified,
+)
 def linear_cross_entropy_in_parts(
     xp: Any,
     input: Any,
@@ -210,6 +216,7 @@ def linear_cross_entropy_in_parts_vjp(
     classes = matrix.shape[0]
     share, right = _counted(xp, target, weight, classes, ignore_index, input.dtype)
     scale = xp.multiply(share, xp.divide(g, xp.sum(share)) if reduction == "mean" else g)
+    uncounted = xp.equal(share, 0.0)
     of_input = []
     of_matrix, of_bias = xp.zeros(tuple(matrix.shape), dtype=matrix.dtype), xp.zeros((classes,), dtype=matrix.dtype)
     for part in _parts(input.shape[0], size):
@@ -220,7 +227,8 @@ def linear_cross_entropy_in_parts_vjp(
         chosen = xp.equal(xp.expand_dims(xp.getitem(right, part), axis=1), xp.arange(classes, dtype=dtypes.int64))
         factor = xp.expand_dims(xp.getitem(scale, part), axis=1)
         slope = xp.multiply(xp.subtract(likely, xp.astype(chosen, likely.dtype)), factor)
-        slope = xp.where(xp.equal(factor, 0.0), 0.0, slope)
+        # What does not count has no gradient, whatever its scores are.
+        slope = xp.where(xp.expand_dims(xp.getitem(uncounted, part), axis=1), 0.0, slope)
         if needs[0]:
             of_input.append(xp.matmul(slope, matrix))
         if needs[1]:
@@ -250,6 +258,8 @@ def linear_cross_entropy_in_parts_vmap(
         y = target if batched[2] else target.unsqueeze(0).expand(count, *target.shape)
         losses = linear_cross_entropy_in_parts(folded(input), matrix, folded(y), bias, weight, *rest)
         return losses.reshape(count, -1)
+    if count == 0:
+        return zeros((0, *target.shape[-1:]) if reduction == "none" else (0,), dtype=input.dtype, device=input.device)
     # Little memory is what the operation is for: each element on its own.
     operands = (input, matrix, target, bias, weight)
     each = [[x[i] if b else x for x, b in zip(operands, batched, strict=True)] for i in range(count)]
@@ -269,7 +279,12 @@ def _counted(xp: Any, target: Any, weight: Any, classes: int, ignore_index: int,
     """How much each sample counts, and its class, 0 if it does not."""
     counted = xp.not_equal(target, ignore_index)
     right = xp.where(counted, target, 0)
-    if 0 not in target.shape and (int(xp.min(right)) < 0 or int(xp.max(right)) >= classes):
+    # On tensors, in a rule, they have been looked at.
+    if (
+        not hasattr(target, "_data")
+        and 0 not in target.shape
+        and (int(xp.min(right)) < 0 or int(xp.max(right)) >= classes)
+    ):
         raise RuntimeError(f"linear_cross_entropy: a target is out of bounds: there are {classes} classes")
     if weight is None:
         return xp.astype(counted, dtype), right

@@ -223,8 +223,9 @@ def multi_margin_loss(
             f"Expected target size [{1 if single else x.shape[0]}], but got {list(y.shape)}. Input has shape {list(x.shape)}."
         )
     _check_labels("multi_margin_loss_cpu_kernel", x, y)
-    if x.ndim == 0:
-        x = x.reshape(1)
+    if single:
+        # A target of one dimension has losses of one.
+        x = x.reshape((1,) * y.ndim + (max(x.numel(), 1),))
     if weight is not None:
         weight = as_tensor(weight, "multi_margin_loss", "weight", 5)
         _refuse_grad("multi_margin_loss", "weight", weight)
@@ -234,17 +235,15 @@ def multi_margin_loss(
             raise RuntimeError(
                 f"expected scalar type {dtypes.scalar_type_name(x.dtype)} but found {dtypes.scalar_type_name(weight.dtype)}"
             )
-    if single and y.ndim:
-        y = y.reshape(())
     return multi_margin(x, y, weight, reduction, p, margin)  # type: ignore[no-any-return]
 
 
 def _classified(make: Make) -> Iterator[Sample]:
     for p in (1, 2):
         for reduction in REDUCTIONS:
-            yield Sample(make(3, 4), make.ints(3, high=4), reduction=reduction, p=p, margin=0.7)
+            yield Sample(make(3, 4), make.ints(3, high=4), None, reduction=reduction, p=p, margin=0.7)
             yield Sample(make(4), make.of(2, dtypes.int64), make.of([0.5, 1.0, 2.0, 1.5]), reduction=reduction, p=p)
-    yield Sample(make(0, 3), make.ints(0), reduction="sum")
+    yield Sample(make(0, 3), make.ints(0), None, reduction="sum")
 
 
 @op(node="MultiMarginLossBackward0", samples=_classified)
@@ -373,8 +372,10 @@ def _excesses(xp: Any, x: Any, target: Any) -> tuple[Any, Any]:
     """By how much each target (dimension -2) misses its margin to each class (-1), and at which class each target is."""
     ends = xp.astype(xp.less(target, 0), dtypes.int64)
     counts = xp.equal(xp.cumulative_sum(ends, axis=-1), 0)
-    # No more of them than the longest list has; none at all would leave nothing to reduce.
-    most = 1 if 0 in target.shape else max(int(xp.max(xp.sum(xp.astype(counts, dtypes.int64), axis=-1))), 1)
+    most = x.shape[-1]
+    if not hasattr(target, "_data") and 0 not in target.shape:
+        # On arrays no more of them than the longest list has; none at all would leave nothing to reduce.
+        most = max(int(xp.max(xp.sum(xp.astype(counts, dtypes.int64), axis=-1))), 1)
     listed = (..., slice(0, most))
     counts, labels = xp.getitem(counts, listed), xp.getitem(target, listed)
     places = xp.equal(xp.expand_dims(labels, axis=-1), xp.arange(x.shape[-1], dtype=dtypes.int64))

@@ -11,7 +11,7 @@ from gradcore.ops._extra import extra
 from gradcore.ops._indices import int_samples
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.nn._maxima import largest, parts_of
+from gradcore.ops.nn._maxima import largest, sliding_along
 from gradcore.ops.nn._planes import chosen_in_planes
 from gradcore.ops.nn._windows import integers, pooling_windows, windows_of
 from gradcore.testing.samples import Make, Sample
@@ -281,7 +281,7 @@ def _maxima(
 ) -> tuple[Any, Any]:
     sizes = x.shape[len(x.shape) - len(kernel_size) :]
     windows = windows_of(sizes, kernel_size, stride, padding, dilation, ceil_mode)
-    return largest(xp, x, [(w.stops, parts_of(w)) for w in windows])
+    return largest(xp, x, [sliding_along(w) for w in windows])
 
 
 def _parameters(

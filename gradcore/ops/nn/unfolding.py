@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gradcore import dtypes
 from gradcore.op import op
 from gradcore.ops._extra import extra, generic
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.nn._windows import framed, in_single_precision, integers, positions, windows_of
 from gradcore.testing.samples import Make, Sample
@@ -51,6 +53,8 @@ def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Size
             f"padding={pad}, dilation={apart}, calculated shape of the array of sliding blocks as "
             f"{tuple(w.stops for w in windows)}, but its components must be at least one."
         )
+    if x.dtype.kind in "iu":
+        refuse_dtype("im2col_out_cpu", x.dtype)
     return unfolded_columns(x, kernel, step, pad, apart)  # type: ignore[no-any-return]
 
 
@@ -102,6 +106,8 @@ def fold(
             f"stride={step}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
             f"{' * '.join(map(str, counts))} = {math.prod(counts)}, but got input.size(2)={columns}."
         )
+    if x.dtype.kind in "iu":
+        refuse_dtype("col2im_out_cpu", x.dtype)
     return folded_columns(x, sizes, kernel, step, pad, apart)  # type: ignore[no-any-return]
 
 
@@ -192,6 +198,10 @@ def _folded(
     dilation: Sequence[int],
 ) -> Any:
     dtype = x.dtype
+    if xp.np_dtype(dtype).kind == "b":
+        # The standard does not add truth values.
+        found = _folded(xp, xp.astype(x, dtypes.int32), sizes, kernel, stride, padding, dilation)
+        return xp.not_equal(found, 0)
     windows = windows_of(sizes, kernel, stride, padding, dilation)
     lead, channels = x.shape[:-2], x.shape[-2] // math.prod(kernel)
     planes = math.prod(lead) * channels

@@ -10,6 +10,7 @@ from gradcore import dtypes
 from gradcore.op import op
 from gradcore.ops._extra import extra
 from gradcore.ops._indices import int_samples
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.nn._planes import numbered_through
 from gradcore.ops.nn._windows import integers
@@ -166,6 +167,8 @@ def _sizes(
 def _check(name: str, ndim: int, input: Tensor, indices: Tensor, sizes: Sequence[int]) -> None:
     if indices.dtype != dtypes.int64:
         raise RuntimeError(f"elements in indices should be type int64 but got: {dtypes.dtype_name(indices.dtype)}")
+    if input.dtype.kind in "biuc":
+        refuse_dtype(name, input.dtype)
     if tuple(indices.shape) != tuple(input.shape):
         raise RuntimeError(
             f"Expected shape of indices to be the same as that of the input tensor ({list(input.shape)}) but got indices "

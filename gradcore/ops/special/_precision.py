@@ -18,6 +18,8 @@ def special(xp: Any, name: str, x: Any, *others: Any) -> Any:
 
     ``x`` is an array or a tensor, the other arguments may be numbers.
     """
+    if xp.np_dtype(x.dtype).itemsize > 2:
+        return extra(xp, name, x, *others)
     return widened(xp, lambda *args: extra(xp, name, *args), x, *others)
 
 

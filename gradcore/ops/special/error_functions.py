@@ -8,7 +8,7 @@ from typing import Any
 from gradcore.op import op
 from gradcore.ops._extra import generic
 from gradcore.ops._numeric import require_kind
-from gradcore.ops.special._precision import ratio, special
+from gradcore.ops.special._precision import ratio, special, widened
 from gradcore.testing.samples import reals
 
 __all__ = ["erf", "erfc"]
@@ -92,13 +92,21 @@ _ERFC_LARGE = (
 
 @generic("erf", special=True)
 def _erf(xp: Any, x: Any) -> Any:
+    return widened(xp, lambda x: _erf_of_wide(xp, x), x)
+
+
+@generic("erfc", special=True)
+def _erfc(xp: Any, x: Any) -> Any:
+    return widened(xp, lambda x: _erfc_of_wide(xp, x), x)
+
+
+def _erf_of_wide(xp: Any, x: Any) -> Any:
     size = xp.abs(x)
     tail = xp.copysign(xp.subtract(1.0, _erfc_of_magnitude(xp, size)), x)
     return xp.where(xp.less_equal(size, 0.46875), _erf_near_zero(xp, x), tail)
 
 
-@generic("erfc", special=True)
-def _erfc(xp: Any, x: Any) -> Any:
+def _erfc_of_wide(xp: Any, x: Any) -> Any:
     size = xp.abs(x)
     tail = _erfc_of_magnitude(xp, size)
     tail = xp.where(xp.less(x, 0.0), xp.subtract(2.0, tail), tail)

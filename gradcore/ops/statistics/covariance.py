@@ -9,7 +9,9 @@ from gradcore import dtypes
 from gradcore.op import wrap
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.bounds import clamp
+from gradcore.ops.complex_of_parts import complex as complex_of
 from gradcore.ops.matmul import mm
+from gradcore.ops.statistics._values import are_known
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -46,7 +48,7 @@ def cov(
         _check_weights("aweights", aweights, "f", "floating point", count)
     weights = fweights if aweights is None else aweights if fweights is None else fweights * aweights
     total = wrap(x._device.xp.asarray(count, dtype=dtypes.int64), x._device) if weights is None else weights.sum()
-    if weights is not None and _is_known(x) and not bool(total != 0):
+    if weights is not None and are_known(x) and not bool(total != 0):
         raise RuntimeError("cov(): weights sum to zero, can't be normalized")
     weighted = x if weights is None else x * weights
     x = x - (weighted.sum(1) / total).unsqueeze(1)
@@ -54,7 +56,7 @@ def cov(
         freedom = total - correction * (weights * aweights).sum() / total
     else:
         freedom = total - correction
-    if _is_known(x) and bool(freedom <= 0):
+    if are_known(x) and bool(freedom <= 0):
         warnings.warn(
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
             UserWarning,
@@ -62,7 +64,7 @@ def cov(
         )
     weighted = (x if weights is None else x * weights).t()
     products = mm(x, weighted.conj() if weighted.is_complex() else weighted)
-    return (products / clamp(freedom, min=0)).squeeze()
+    return (products / clamp(freedom, min=0)).squeeze()  # type: ignore[no-any-return]
 
 
 def corrcoef(input: Tensor) -> Tensor:
@@ -81,20 +83,13 @@ def corrcoef(input: Tensor) -> Tensor:
         )
     found = cov(x)
     if not found.ndim:
-        return found / found
+        return found / found  # type: ignore[no-any-return]
     variances = found.diag()
     deviations = (variances.real if found.is_complex() else variances).sqrt()
     found = found / deviations.view(-1, 1) / deviations.view(1, -1)
     if found.is_complex():
-        from gradcore.ops.complex_numbers import complex as complex_of
-
         return complex_of(clamp(found.real, -1, 1), clamp(found.imag, -1, 1))  # type: ignore[no-any-return]
     return clamp(found, -1, 1)
-
-
-def _is_known(x: Any) -> bool:
-    """Whether values can be looked at: not those of a batch, nor on a GPU, where one would have to wait for them."""
-    return x._device.level is None and x._device.type != "cuda"
 
 
 def _check_weights(name: str, weights: Any, kinds: str, needed: str, count: int) -> None:
@@ -113,5 +108,5 @@ def _check_weights(name: str, weights: Any, kinds: str, needed: str, count: int)
             f"cov(): expected {name} to have the same numel as there are observations in the input but got "
             f"{weights.numel()} != {count}"
         )
-    if count and _is_known(weights) and bool((weights < 0).any()):
+    if count and are_known(weights) and bool((weights < 0).any()):
         raise RuntimeError(f"cov(): {name} cannot be negative")

@@ -201,11 +201,9 @@ def _at_edge(near: Tensor, far: Tensor, values: Sequence[Tensor], sign: int) -> 
     """The derivative at the first of three samples, of second order."""
     both = near + far
     edge, middle, last = values
-    return (
-        sign * (both + near) / (near * both) * edge
-        + -sign * both / (near * far) * middle
-        + sign * near / (far * both) * last
-    )
+    first = (both + near) / (near * both) * edge
+    second, third = both / (near * far) * middle, near / (far * both) * last
+    return sign * first + -sign * second + sign * third  # type: ignore[no-any-return]
 
 
 @numpy_names
@@ -284,4 +282,4 @@ def _widths(x: Tensor, y: Tensor, dim: int) -> Tensor:
         if x.ndim < y.ndim:
             x = x.view((1,) * (y.ndim - x.ndim) + tuple(x.shape))
         left, right = _neighbours(x, dim)
-    return right - left
+    return right - left  # type: ignore[no-any-return]

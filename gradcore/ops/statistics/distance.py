@@ -30,8 +30,8 @@ _MODES = (
 )
 _ORDERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, math.inf)
 
-DIFFERENCES = 1 << 21
-"""So many differences of coordinates are held at a time."""
+DIFFERENCES = 1 << 15
+"""So many differences of coordinates are held at a time: as many as fit into a cache."""
 
 
 # Between the rows of two matrices
@@ -146,7 +146,7 @@ def _gradients(xp: Any, g: Any, x1: Any, x2: Any, out: Any, p: float, needs: Seq
     shape = tuple(out.shape)
     if p == 0 or 0 in x1.shape or 0 in x2.shape:
         whole = [(*shape[:-2], *x.shape[-2:]) for x in (x1, x2)]
-        return tuple(xp.zeros(s, dtype=g.dtype) for s in whole)  # type: ignore[return-value]
+        return xp.zeros(whole[0], dtype=g.dtype), xp.zeros(whole[1], dtype=g.dtype)
     scale = g
     if p not in (1, math.inf):
         # Where two points are one, the distance has no gradient; PyTorch takes 0.
@@ -354,7 +354,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         )
     shape = broadcast_shapes(x1.shape, x2.shape)
     units = [_unit(x if x.shape == shape else expand(x, shape), dim, eps) for x in (x1.to(dtype), x2.to(dtype))]
-    return (units[0] * units[1]).sum(dim)
+    return (units[0] * units[1]).sum(dim)  # type: ignore[no-any-return]
 
 
 def _unit(x: Tensor, dim: int, eps: float) -> Tensor:
@@ -362,4 +362,4 @@ def _unit(x: Tensor, dim: int, eps: float) -> Tensor:
     # The bound counts as a constant, and the norm above as it is: so its gradient is not cut off.
     with no_grad():
         clamp_min_(size, eps)
-    return x / size
+    return x / size  # type: ignore[no-any-return]

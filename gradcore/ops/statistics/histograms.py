@@ -17,6 +17,7 @@ from gradcore.ops.extremum import aminmax
 from gradcore.ops.joining import cat
 from gradcore.ops.masking import where
 from gradcore.ops.sorting import searchsorted
+from gradcore.ops.statistics._values import are_known
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         low, high = aminmax(x)
     else:
         low, high = (full((), float(v), dtype=x.dtype, device=x.device) for v in (min, max))
-    if _is_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
+    if are_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
         raise RuntimeError(f"torch.histc: range of [{low.item():g}, {high.item():g}] is not finite")
     alone = low == high
     low, high = low - alone.to(x.dtype), high + alone.to(x.dtype)
@@ -200,7 +201,7 @@ def histogramdd(
     if x.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
     dims = x.shape[-1]
-    edges_or_counts = [bins] * dims if isinstance(bins, int) else list(bins)
+    edges_or_counts: list[Any] = [bins] * dims if isinstance(bins, int) else list(bins)
     if len(edges_or_counts) != dims:
         raise RuntimeError(
             "histogramdd: The size of bins must be equal to the innermost dimension of the input, but got "
@@ -215,9 +216,9 @@ def histogramdd(
     weight = None if weight is None else _fitting_weight(shape, weight, x, shape[:-1]).detach()
     points = x.reshape(-1, dims)
     edges = []
-    for i, bin in enumerate(edges_or_counts):
+    for i, given in enumerate(edges_or_counts):
         bounds = None if range is None else (float(range[2 * i]), float(range[2 * i + 1]))
-        edges.append(_given_edges(x, bin, i) if is_tensor(bin) else _even_edges(points[:, i], bin, bounds, i))
+        edges.append(_given_edges(x, given, i) if is_tensor(given) else _even_edges(points[:, i], given, bounds, i))
     counts = tuple([e.shape[0] - 1 for e in edges])
     place, inside = full((), 0, dtype=dtypes.int64, device=x.device), None
     for i, (edge, count) in enumerate(zip(edges, counts, strict=True)):
@@ -273,7 +274,7 @@ def _even_edges(x: Tensor, bins: Any, bounds: tuple[float, float] | None, dim: i
         low, high = aminmax(x)
     else:
         low, high = (full((), v, dtype=x.dtype, device=x.device) for v in bounds or (0.0, 1.0))
-    if _is_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
+    if are_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
         raise RuntimeError(
             f"torch.histogramdd: dimension {dim}'s range [{low.item():g}, {high.item():g}] is not finite"
         )
@@ -301,9 +302,4 @@ def _fitting_weight(shape: Sequence[int], weight: Any, x: Tensor, expected: tupl
             "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same dtype, but "
             f"got input({dtypes.dtype_name(x.dtype)}), and weight({dtypes.dtype_name(weight.dtype)})"
         )
-    return weight.reshape(-1)
-
-
-def _is_known(x: Any) -> bool:
-    """Whether values can be looked at: not those of a batch, nor on a GPU, where one would have to wait for them."""
-    return x._device.level is None and x._device.type != "cuda"
+    return weight.reshape(-1)  # type: ignore[no-any-return]

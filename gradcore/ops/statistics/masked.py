@@ -17,10 +17,11 @@ from gradcore.op import wrap
 from gradcore.ops import cumulative, elementwise, extremum, norms, reduction
 from gradcore.ops import softmax as softmaxes
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.arithmetic import div, neg, sub
+from gradcore.ops.arithmetic import neg, sub
 from gradcore.ops.bounds import maximum
 from gradcore.ops.broadcasting import broadcast_to
 from gradcore.ops.creation import ones
+from gradcore.ops.division import div
 from gradcore.ops.masking import where
 from gradcore.ops.statistics.order import nanmedian
 
@@ -82,7 +83,7 @@ def prod(
     found = _filled(x, mask, 1).to(_summed_dtype(x, dtype))
     for d in reversed(dims):
         found = reduction.prod(found, d, bool(keepdim))
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def amax(
@@ -165,7 +166,7 @@ def mean(
             f"{dtypes.dtype_name(target)}"
         )
     mask = None if mask is None else _input_mask(x, mask)
-    return sum(x, dim, keepdim=keepdim, dtype=target, mask=mask) / _count(x, dim, bool(keepdim), mask)
+    return sum(x, dim, keepdim=keepdim, dtype=target, mask=mask) / _count(x, dim, bool(keepdim), mask)  # type: ignore[no-any-return]
 
 
 def median(
@@ -245,7 +246,7 @@ def std(
     Raises:
         As :func:`var`.
     """
-    return _variance(as_tensor(input, "std"), dim, unbiased, correction, bool(keepdim), dtype, mask).sqrt()
+    return _variance(as_tensor(input, "std"), dim, unbiased, correction, bool(keepdim), dtype, mask).sqrt()  # type: ignore[no-any-return]
 
 
 def logsumexp(

@@ -11,8 +11,10 @@ from gradcore.ops._operands import as_tensor
 from gradcore.ops.arithmetic import lerp
 from gradcore.ops.broadcasting import broadcast_tensors
 from gradcore.ops.creation import full_like
+from gradcore.ops.elementwise import ceil, floor, round
 from gradcore.ops.masking import masked_fill
 from gradcore.ops.sorting import sort
+from gradcore.ops.statistics._values import are_known
 from gradcore.spelling import numpy_names
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ def _quantile(name: str, input: Any, q: Any, dim: int | None, keepdim: bool, int
     ordered = ordered.view((*reduced, size))
     ranks = _ranks(name, ordered, q, size)
     if interpolation in ("lower", "higher", "nearest"):
-        ranks = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}[interpolation]()
+        rounded: Any = {"lower": floor, "higher": ceil, "nearest": round}[interpolation]
+        ranks = rounded(ranks)
     below = ranks.to(dtypes.int64)
     found = ordered.gather(-1, below)
     if interpolation in ("linear", "midpoint"):
@@ -80,7 +83,7 @@ def _quantile(name: str, input: Any, q: Any, dim: int | None, keepdim: bool, int
     # One quantile is a dimension less; several come first.
     if q.ndim:
         found = found.unsqueeze_(0).transpose_(0, -1)
-    return found.squeeze_(-1)  # type: ignore[no-any-return]
+    return found.squeeze_(-1)
 
 
 def _ranks(name: str, ordered: Tensor, q: Tensor, size: int) -> Tensor:
@@ -122,6 +125,6 @@ def _checked(name: str, input: Any, q: Any, dim: int | None, interpolation: str)
         raise RuntimeError(
             f"{name}() q tensor must be on the same device as the input tensor, but they are on {q._device} and {x._device}"
         )
-    if x._device.level is None and x._device.type == "cpu" and q.numel() and not bool(((q >= 0) & (q <= 1)).all()):
+    if are_known(x) and q.numel() and not bool(((q >= 0) & (q <= 1)).all()):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     return x, q, None if dim is None else normalize_dim(dim, x.ndim)

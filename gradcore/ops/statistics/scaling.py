@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from gradcore.ops._batching import folded, unfolded
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor
-from gradcore.ops._reducing import narrowed, widened
+from gradcore.ops._reducing import count, narrowed, widened
 from gradcore.ops.bounds import clamp_min
 from gradcore.ops.norms import vector_norm, vector_norm_vjp
 from gradcore.spelling import numpy_names
@@ -112,4 +113,9 @@ def _checked(input: Any, p: float, dim: int, maxnorm: float) -> tuple[Any, float
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
             f"{dtypes.scalar_type_name(x.dtype)}; cast it"
         )
-    return x, p, normalize_dim(dim, x.ndim), maxnorm
+    dim = normalize_dim(dim, x.ndim)
+    if p == math.inf and count(x.shape, _others(x, dim)) == 0:
+        raise RuntimeError(
+            "linalg.vector_norm cannot compute the inf norm on an empty tensor because the operation does not have an identity"
+        )
+    return x, p, dim, maxnorm

@@ -14,6 +14,7 @@ from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import narrowed, widened
 from gradcore.ops._scans import part, scan_all
 from gradcore.ops.reduction import has_no_zero
+from gradcore.ops.statistics._values import are_known
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def segment_reduce(
         refuse_dtype("_segment_reduce_lengths_cpu_kernel1", given.dtype)
     if x.dtype.kind in "biuc":
         refuse_dtype("_segment_reduce_cpu", x.dtype)
-    if not unsafe and given._device.level is None and given._device.type != "cuda":
+    if not unsafe and are_known(given):
         _check(given, name, x.shape[axis])
     operands = (x, given, None) if lengths is not None else (x, None, given)
     return segments_reduced(*operands, _NAMES[reduce], axis, unsafe, None if initial is None else float(initial))  # type: ignore[no-any-return]
@@ -152,7 +153,7 @@ def segments_reduced_vjp(
         count = xp.astype(xp.maximum(where.lengths, xp.asarray(1, dtype=where.lengths.dtype)), g.dtype)
         found = where.each(xp.divide(g, where.beside(count, x)))
     elif reduce == "prod":
-        if has_no_zero(xp, x):
+        if has_no_zero(xp, x) and bool(xp.all(xp.isfinite(x))):
             found = xp.divide(where.each(xp.multiply(g, out)), x)
         else:
             others = where.products_of_others(x)

@@ -132,7 +132,9 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("program", "error", "phrases"), [(p, e, m) for p, e, *m in ERRORS], ids=[e[0] for e in ERRORS])
+@pytest.mark.parametrize(
+    ("program", "error", "phrases"), [(p, e, m) for p, e, *m in ERRORS], ids=[e[0] for e in ERRORS]
+)
 def test_errors(program, error, phrases, t, device):
     if "half" in program and device.startswith("strict"):
         pytest.skip("the device has no half precision")

@@ -116,7 +116,13 @@ def test_tensors_as_matrices(torch):
 
 @pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss"])
 def test_least_squares(driver, torch):
-    for left, right in (((4, 2), (4, 3)), ((2, 4), (2, 3)), ((3, 3), (3,)), ((2, 4, 2), (2, 4)), ((2, 3, 2), (2, 3, 1))):
+    for left, right in (
+        ((4, 2), (4, 3)),
+        ((2, 4), (2, 3)),
+        ((3, 3), (3,)),
+        ((2, 4, 2), (2, 4)),
+        ((2, 3, 2), (2, 3, 1)),
+    ):
         agree(torch, f"tuple(t.linalg.lstsq(x, y, driver='{driver}'))[:3]", numbers(*left), numbers(*right, seed=1))
     agree(torch, f"t.linalg.lstsq(x, y, driver='{driver}')[3]", numbers(4, 2), numbers(4, 1))
 
@@ -154,25 +160,43 @@ ERRORS = [
     ("t.linalg.solve(t.eye(2).expand(3, 2, 2), t.ones(4, 2, 2))", RuntimeError, "must match"),
     ("t.linalg.solve(t.ones(2, 2), t.ones(2))", RuntimeError, "The solver failed because the input matrix is singular"),
     ("t.linalg.solve(t.zeros(3, 2, 2), t.ones(3, 2))", RuntimeError, "torch.linalg.solve: (Batch element 0)"),
-    ("t.linalg.inv(t.ones(2, 2))", RuntimeError, "The diagonal element 2 is zero, the inversion could not be completed"),
+    (
+        "t.linalg.inv(t.ones(2, 2))",
+        RuntimeError,
+        "The diagonal element 2 is zero, the inversion could not be completed",
+    ),
     ("t.linalg.inv_ex(t.ones(2, 2), check_errors=True)", RuntimeError, "linalg.inv_ex: The diagonal element 2 is zero"),
     ("t.linalg.inv(t.ones(2, 3))", RuntimeError, "they are 2 by 3 matrices"),
     ("t.linalg.inv(t.ones(2, 2).long())", RuntimeError, "Expected a floating point or complex tensor"),
-    ("t.linalg.solve_triangular(t.ones(2, 2), t.ones(3, 2), upper=True)", RuntimeError, "Incompatible shapes of A and B"),
+    (
+        "t.linalg.solve_triangular(t.ones(2, 2), t.ones(3, 2), upper=True)",
+        RuntimeError,
+        "Incompatible shapes of A and B",
+    ),
     ("t.linalg.solve_triangular(t.ones(2, 3), t.ones(3, 2), upper=True)", RuntimeError, "square matrices"),
     ("t.linalg.tensorinv(t.ones(2, 3), ind=1)", RuntimeError, "prod(self.shape[ind:]) == prod(self.shape[:ind])"),
     ("t.linalg.tensorinv(t.ones(2, 2), ind=0)", RuntimeError, "Expected a strictly positive integer for 'ind'"),
     ("t.linalg.tensorsolve(t.ones(2, 3), t.ones(3))", RuntimeError),
     ("t.linalg.tensorsolve(t.ones(6, 2, 3), t.ones(6), dims=(7,))", IndexError, "Dimension out of range"),
     ("t.linalg.lstsq(t.ones(4, 2), t.ones(3))", RuntimeError, "input.size(-2) should match other.size("),
-    ("t.linalg.lstsq(t.ones(4, 2), t.ones(4), driver='x')", RuntimeError, "should be one of (gels, gelsy, gelsd, gelss)"),
+    (
+        "t.linalg.lstsq(t.ones(4, 2), t.ones(4), driver='x')",
+        RuntimeError,
+        "should be one of (gels, gelsy, gelsd, gelss)",
+    ),
     ("t.linalg.lstsq(t.ones(4), t.ones(4))", RuntimeError, "input must have at least 2 dimensions"),
     ("t.linalg.lstsq(t.ones(4, 3), t.ones(4), driver='gels')", RuntimeError, "does not have full rank"),
     ("t.linalg.lstsq(t.ones(4, 2), t.ones(4).double())", RuntimeError, "to have the same dtype"),
 ]
 
 
-@pytest.mark.parametrize(("program", "error", "phrases"), [(p, e, m) for p, e, *m in ERRORS], ids=[e[0] for e in ERRORS])
+@pytest.mark.parametrize(
+    ("program", "error", "phrases"), [(p, e, m) for p, e, *m in ERRORS], ids=[e[0] for e in ERRORS]
+)
 def test_errors(program, error, phrases, t):
-    error = t.linalg.LinAlgError if phrases and any(w in phrases[0] for w in ("zero", "singular", "Batch", "rank")) else error
+    error = (
+        t.linalg.LinAlgError
+        if phrases and any(w in phrases[0] for w in ("zero", "singular", "Batch", "rank"))
+        else error
+    )
     assert_raises(program, t, error, *phrases)

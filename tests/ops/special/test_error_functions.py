@@ -52,3 +52,12 @@ def test_in_the_array_library_itself(name, dtype, tolerance, device):
 
 def test_error_function_of_zero_keeps_its_sign(device):
     assert np.signbit(fallback("erf", np.array([-0.0, 0.0]))).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+def test_float16_in_the_array_library_itself(name, device):
+    if device.startswith("strict"):
+        pytest.skip("array-api-strict has no float16")
+    x = np.linspace(-4.0, 4.0, 41).astype(np.float16)
+    want = fallback(name, x.astype(np.float64))
+    np.testing.assert_allclose(fallback(name, x), want.astype(np.float16), rtol=1e-3, atol=1e-6)
