@@ -21,6 +21,7 @@ __all__ = [
     "Program",
     "Run",
     "Unavailable",
+    "autograd_modules",
     "chain",
     "gradcore_module",
     "host",
@@ -63,6 +64,7 @@ def programs() -> list[Program]:
     small = {"required": 0.7, "goal": 0.5}
     large = {"required": 1.0, "goal": 1.0}
     from benchmarks.lenet import lenet  # which is built on this module
+    from benchmarks.rowwise import rowwise
 
     return [
         Program("seed n=5", seed(5), **small),
@@ -73,6 +75,10 @@ def programs() -> list[Program]:
         Program("mlp batch 32", mlp(32), **large),
         Program("mlp batch 256", mlp(256), **large),
         Program("lenet batch 64", lenet(64), required=3.0, goal=1.0),
+        Program("softmax 4096x1024", rowwise("softmax"), required=2.0, goal=1.0),
+        Program("cross_entropy 4096x1024", rowwise("cross_entropy"), required=2.0, goal=1.0),
+        Program("layer_norm 4096x1024", rowwise("layer_norm"), required=2.0, goal=1.0),
+        Program("gelu 4096x1024", rowwise("gelu"), required=4.0, goal=1.0),
     ]
 
 
@@ -105,7 +111,7 @@ def seed(n: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return run
 
     def autograd() -> Run:
-        lib, anp = _autograd()
+        lib, anp = autograd_modules()
 
         def f(x: Any) -> Any:
             y = x + 2
@@ -152,7 +158,7 @@ def chain(length: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return run
 
     def autograd() -> Run:
-        lib, anp = _autograd()
+        lib, anp = autograd_modules()
 
         def f(y: Any) -> Any:
             for _ in pairs:
@@ -238,7 +244,7 @@ def mlp(batch: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return run
 
     def autograd() -> Run:
-        lib, anp = _autograd()
+        lib, anp = autograd_modules()
         x, target, params = _mlp_data(batch)
         rows = np.arange(batch)
 
@@ -303,7 +309,12 @@ def torch_module() -> ModuleType:
     return found
 
 
-def _autograd() -> tuple[ModuleType, ModuleType]:
+def autograd_modules() -> tuple[ModuleType, ModuleType]:
+    """HIPS autograd, and its NumPy.
+
+    Raises:
+        Unavailable: it is not installed.
+    """
     try:
         return import_module("autograd"), import_module("autograd.numpy")
     except ImportError as e:

@@ -32,7 +32,9 @@ class Namespace(Protocol):
     Optional, with a fallback in the standard's terms where they are missing (``gradcore/ops/_numeric.py``): ``fmax``,
     ``fmin``, ``fmod``, ``frexp``, ``gcd``, ``lcm``, ``logaddexp2``, and ``special()``, which gives a module of special
     functions such as ``scipy.special``; ``solve_triangular(a, b, upper, unitriangular)``, which solves ``a @ x = b``
-    for one triangle of each matrix of a batch, and gives infinities where its diagonal has a zero; ``cumulative_max(x,
+    for one triangle of each matrix of a batch, and gives infinities where its diagonal has a zero; ``lu_factor(x)``,
+    ``geqrf(x)`` and ``ldl_factor(x, hermitian)``, which give what the LAPACK routines getrf, geqrf and sytrf (hetrf) give;
+    ``eig(x)`` and ``eigvals(x)``, which the standard has from version 2025.12 on, without a fallback; ``cumulative_max(x,
     axis)``, ``cumulative_min``, ``cumulative_logaddexp``; ``lexsort(keys)``, the order of the columns of a matrix by
     their first element, then their second, ...
     """

@@ -119,7 +119,7 @@ def _public_source(op: Op, general: str) -> str:
 
 def _plain_case(op: Op, params: str) -> list[str]:
     first, *others = op.operands
-    beside_number = len(op.operands) == 2 and op.promote in ("arithmetic", "float")
+    beside_number = len(op.operands) == 2 and op.promote in ("arithmetic", "float") and op.numbers
     part = [i for i in range(len(op.operands)) if op.takes_part(i)] or [0]
     is_floating = f"a{part[0]}.dtype in dev.floating"
     conditions = ["((mode := current_mode()) is PLAIN or mode is NO_GRAD)", f"isinstance({first}, Tensor)"]

@@ -588,6 +588,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     transpose_ = shape_in_place.transpose_
     swapaxes_ = shape_in_place.swapaxes_
     swapdims_ = shape_in_place.swapdims_
+    as_strided_ = shape_in_place.as_strided_
     unsqueeze_ = shape_in_place.unsqueeze_
     squeeze_ = shape_in_place.squeeze_
     set_ = shape_in_place.set_

@@ -107,6 +107,7 @@ def op(
     multilinear: bool = False,
     elementwise: bool | None = None,
     reads_layout: bool = False,
+    numbers: bool = True,
     scoped: bool = True,
     standard: str | Sequence[str] = (),
     samples: Callable[..., Iterable[Any]] | None = None,
@@ -128,6 +129,7 @@ def op(
         elementwise: each element of the result depends on the elements at its place alone, after broadcasting: so a
             batch needs no rule. Default: whether ``d`` is given.
         reads_layout: the operation is about how its operand lies in memory; of other layouts it makes something else.
+        numbers: ``False`` where PyTorch takes nothing but tensors, though the operands are promoted; rules may give numbers.
         scoped: ``False`` if nothing is computed, so that no device scope is needed.
         standard: the name of this operation in the Array API (or in :class:`gradcore.backend.Namespace`), if its
             operands and parameters are the same there; rules that call ``xp.<name>`` then work on tensors, too.
@@ -145,6 +147,7 @@ def op(
         made.differentiable = differentiable
         made.linear, made.multilinear = linear, multilinear
         made.reads_layout = reads_layout
+        made.numbers = numbers
         made.elementwise = (d is not None) if elementwise is None else elementwise
         made.scoped = scoped and not view
         made.samples = samples
@@ -158,10 +161,21 @@ def op(
         OPS[made.name] = made
         function = made.build()
         for name in (standard,) if isinstance(standard, str) else standard:
-            STANDARD[name] = function
+            STANDARD[name] = function if numbers else _beside_numbers(function)
         return function
 
     return define
+
+
+def _beside_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of two tensors for rules, which may call it with one number."""
+
+    def of_either(x: Any, y: Any, /) -> Any:
+        one = x if is_tensor(x) else y
+        xp = RUNTIME["tensor_namespace"](one._device.xp)
+        return function(*[v if is_tensor(v) else xp.asarray(v, dtype=one.dtype) for v in (x, y)])
+
+    return of_either
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -203,6 +217,7 @@ class Op:
     multilinear: bool
     elementwise: bool
     reads_layout: bool
+    numbers: bool
     scoped: bool
     samples: Callable[..., Iterable[Any]] | None
     node_class: type[Node]

@@ -115,8 +115,8 @@ def _coerce(op: Op, i: int, x: Any) -> Any:
     """An operand as a tensor, a Python number or ``None``."""
     if is_tensor(x) or (x is None and (op.variadic or op.operand(i) in op.optional)):
         return x
-    if op.promote == "same" and isinstance(x, (*_NUMBERS, np.generic)):
-        # A number has no dtype to agree with.
+    if (op.promote == "same" or not op.numbers) and isinstance(x, (*_NUMBERS, np.generic)):
+        # A number has no dtype to agree with, or PyTorch takes none.
         return _refuse(op, i, x)
     if type(x) in _NUMBERS:
         return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import gradcore as gc
-from gradcore import special  # noqa: F401 - imported on demand; it registers fallbacks
+from gradcore import linalg, special  # noqa: F401 - imported on demand; they register fallbacks
 from gradcore.ops import _extra, floating_point, integers  # noqa: F401
 
 

@@ -21,3 +21,9 @@ def positive(*shape, seed=0, dtype=np.float64):
     """Positive-definite matrices."""
     made = numbers(*shape, seed=seed, dtype=dtype)
     return made @ np.swapaxes(made, -1, -2).conj() + np.eye(shape[-1], dtype=dtype)
+
+
+def cases(*shapes):
+    """Shapes with dtypes: all in double precision, those that are not empty with complex numbers, the first in single."""
+    full = [s for s in shapes if 0 not in s]
+    return [(s, np.float64) for s in shapes] + [(s, np.complex128) for s in full] + [(full[0], np.float32)]

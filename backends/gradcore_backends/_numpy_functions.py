@@ -184,6 +184,14 @@ class NumpyFunctions(NumpyLike):
                 return getattr(_lapack, name)
         raise AttributeError(f"NumPy's namespace has no function {name!r}")
 
+    def spatial(self) -> Any:
+        """SciPy's distances, or ``None`` where it is not installed; asked for at the first use of one."""
+        try:
+            import scipy.spatial.distance
+        except ImportError:
+            return None
+        return scipy.spatial.distance
+
     # Shape. The methods do the same as the functions, in a third of the time.
 
     def reshape(self, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:

@@ -22,7 +22,6 @@ from gradcore.autograd._jacobians import (
     tangents,
 )
 from gradcore.errors import GradcheckError
-from gradcore.grad_mode import no_grad
 from gradcore.op import is_tensor
 
 if TYPE_CHECKING:
@@ -157,8 +156,7 @@ def gradgradcheck(
     args = sequence(inputs)
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        with no_grad():
-            outputs = differentiable(func(*args))
+        outputs = _recorded(func(*args))
         given: tuple[Tensor, ...] = tuple(_cotangent(y, rng, gen_non_contig_grad_outputs) for y in outputs)
     else:
         given = sequence(grad_outputs)
@@ -169,7 +167,7 @@ def gradgradcheck(
         from gradcore.autograd import grad
 
         xs, vs = all_args[:-count], all_args[-count:]
-        outputs = differentiable(func(*xs))
+        outputs = _recorded(func(*xs))
         targets = [xs[i] for i in wanted]
         found = grad(outputs, targets, vs, create_graph=True, allow_unused=True)
         return tuple(g for g in found if g is not None)
@@ -407,6 +405,11 @@ def _check_undefined(func: Callable[..., Any], args: Sequence[Any], inputs: Sequ
 def _unit(rng: np.random.Generator, size: int) -> HostArray:
     values = rng.standard_normal(size)
     return values / max(float(np.linalg.norm(values)), 1e-300)
+
+
+def _recorded(result: Any) -> list[Tensor]:
+    """The outputs that have a gradient; those that are no function of the inputs that require it have none."""
+    return [y for y in differentiable(result) if y.requires_grad]
 
 
 def _cotangent(y: Tensor, rng: np.random.Generator, strided: bool) -> Tensor:

@@ -145,6 +145,8 @@ def rsub_number_vjp_input(xp: Any, g: Any, alpha: complex) -> Any:
 
 def rsub(input: Tensor, other: Any, *, alpha: complex = 1) -> Tensor:
     """``other - alpha * input``, element by element."""
+    if not is_tensor(input):
+        input = as_tensor(input, "rsub")
     function = rsub_tensor if is_tensor(other) else rsub_number
     return function(input, other, alpha=alpha)  # type: ignore[no-any-return]
 

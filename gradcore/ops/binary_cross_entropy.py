@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore.op import op
 from gradcore.ops._extra import extra
 from gradcore.ops._losses import REDUCTIONS, aligned_operands, finish_each, per_element, reduced, reduction_of
+from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.testing.samples import Make, Sample
 
@@ -99,6 +100,9 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(reduction, size_average, reduce)
     x = as_tensor(input, "binary_cross_entropy_with_logits")
     y = as_tensor(target, "binary_cross_entropy_with_logits", "target", 2)
+    for z in (x, y):
+        if z.is_complex():
+            refuse_dtype("log_sigmoid_cpu", z.dtype)
     if x._data.shape != y._data.shape:
         raise ValueError(f"Target size ({y.shape}) must be the same as input size ({x.shape})")
     if weight is None and pos_weight is None:

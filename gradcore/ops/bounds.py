@@ -24,7 +24,7 @@ __all__ = ["clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "maximum",
 # The larger and the smaller
 
 
-@op(node="MaximumBackward0", promote="arithmetic", standard="maximum", elementwise=True, samples=pairs)
+@op(node="MaximumBackward0", promote="arithmetic", numbers=False, standard="maximum", elementwise=True, samples=pairs)
 def maximum(xp: Any, input: Any, other: Any, /) -> Any:
     """The larger of two; NaN if one is NaN. Equal ones share the gradient."""
     kind = _ordered(xp, input, other, "maximum")
@@ -41,7 +41,7 @@ def maximum_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(xp.greater(input, other), 0.0, _shared(xp, g, input, other))
 
 
-@op(node="MinimumBackward0", promote="arithmetic", standard="minimum", elementwise=True, samples=pairs)
+@op(node="MinimumBackward0", promote="arithmetic", numbers=False, standard="minimum", elementwise=True, samples=pairs)
 def minimum(xp: Any, input: Any, other: Any, /) -> Any:
     """The smaller of two; NaN if one is NaN. Equal ones share the gradient."""
     kind = _ordered(xp, input, other, "minimum")
@@ -58,7 +58,7 @@ def minimum_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(xp.less(input, other), 0.0, _shared(xp, g, input, other))
 
 
-@op(node="FmaxBackward0", promote="arithmetic", standard="fmax", elementwise=True, samples=pairs)
+@op(node="FmaxBackward0", promote="arithmetic", numbers=False, standard="fmax", elementwise=True, samples=pairs)
 def fmax(xp: Any, input: Any, other: Any, /) -> Any:
     """The larger of two, of which one may be NaN. The first of equal ones takes the gradient."""
     kind = _ordered(xp, input, other, "fmax")
@@ -77,7 +77,7 @@ def fmax_vjp_other(xp: Any, g: Any, input: Any, other: Any) -> Any:
     return xp.where(_first_is_fmax(xp, input, other), 0.0, g)
 
 
-@op(node="FminBackward0", promote="arithmetic", standard="fmin", elementwise=True, samples=pairs)
+@op(node="FminBackward0", promote="arithmetic", numbers=False, standard="fmin", elementwise=True, samples=pairs)
 def fmin(xp: Any, input: Any, other: Any, /) -> Any:
     """The smaller of two, of which one may be NaN. The first of equal ones takes the gradient."""
     kind = _ordered(xp, input, other, "fmin")
@@ -253,7 +253,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     """The larger of ``input`` and ``min``, a number or a tensor."""
     number = number_or_none(min)
     if number is None:
-        return clamp_min_to_tensor(input, min)  # type: ignore[no-any-return]
+        return clamp_min_to_tensor(as_tensor(input, "clamp_min"), min)  # type: ignore[no-any-return]
     return clamp_min_to_number(_promoted(input, number, None), min=number)  # type: ignore[no-any-return]
 
 
@@ -269,7 +269,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     """The smaller of ``input`` and ``max``, a number or a tensor."""
     number = number_or_none(max)
     if number is None:
-        return clamp_max_to_tensor(input, max)  # type: ignore[no-any-return]
+        return clamp_max_to_tensor(as_tensor(input, "clamp_max"), max)  # type: ignore[no-any-return]
     return clamp_max_to_number(_promoted(input, None, number), max=number)  # type: ignore[no-any-return]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gradcore.op import conj, is_operand, is_tensor, op, standard
 from gradcore.ops._extra import extra
 from gradcore.ops._numeric import number_or_none, refuse_zero, require_kind
+from gradcore.ops._operands import as_tensor
 from gradcore.ops.arithmetic import foreign_left, mul
 from gradcore.testing.samples import Make, Sample, pairs, unary
 
@@ -261,7 +262,10 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 
     Raises:
         RuntimeError: integers divided by zero.
+        TypeError: ``input`` is a number.
     """
+    if not is_tensor(input):
+        input = as_tensor(input, "fmod")
     return (fmod_tensor if is_tensor(other) else fmod_number)(input, other)  # type: ignore[no-any-return]
 
 

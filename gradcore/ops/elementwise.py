@@ -16,6 +16,7 @@ from gradcore.op import conj, is_tensor, op, standard
 from gradcore.ops._dims import as_integer
 from gradcore.ops._extra import extra
 from gradcore.ops._numeric import kind_of, require_kind
+from gradcore.ops._operands import as_tensor
 from gradcore.testing.samples import Make, Sample, pairs, reals, unary
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def copysign_number_vjp_input(xp: Any, g: Any, input: Any, out: Any) -> Any:
 
 def copysign(input: Tensor, other: Any) -> Tensor:
     """The magnitude of ``input`` with the sign of ``other``, element by element."""
+    input = as_tensor(input, "copysign")
     return (copysign_tensor if is_tensor(other) else copysign_number)(input, other)  # type: ignore[no-any-return]
 
 
@@ -187,6 +189,7 @@ def rsqrt(xp: Any, input: Any, /) -> Any:
 @op(
     node="HypotBackward0",
     promote="arithmetic",
+    numbers=False,
     d={
         "input": lambda xp, input, out: xp.divide(input, out),
         "other": lambda xp, other, out: xp.divide(other, out),
@@ -262,11 +265,17 @@ def log1p_vjp_input(xp: Any, g: Any, input: Any) -> Any:
     return xp.divide(g, conj(xp, xp.add(input, 1.0)))
 
 
+def _share(xp: Any, input: Any, other: Any) -> Any:
+    """``exp(input) / (exp(input) + exp(other))``."""
+    return extra(xp, "sigmoid", xp.subtract(input, other))
+
+
 @op(
     node="LogaddexpBackward0",
     promote="arithmetic",
+    numbers=False,
     d={
-        "input": lambda xp, input, other: _share(xp, input, other),
+        "input": _share,
         "other": lambda xp, input, other: _share(xp, other, input),
     },
     standard="logaddexp",
@@ -281,14 +290,10 @@ def logaddexp(xp: Any, input: Any, other: Any, /) -> Any:
     return xp.logaddexp(input, other)
 
 
-def _share(xp: Any, x: Any, other: Any) -> Any:
-    """``exp(x) / (exp(x) + exp(other))``."""
-    return extra(xp, "sigmoid", xp.subtract(x, other))
-
-
 @op(
     node="Logaddexp2Backward0",
     promote="arithmetic",
+    numbers=False,
     d={
         "input": lambda xp, input, other: extra(xp, "sigmoid", xp.multiply(xp.subtract(input, other), LN2)),
         "other": lambda xp, input, other: extra(xp, "sigmoid", xp.multiply(xp.subtract(other, input), LN2)),
@@ -364,7 +369,7 @@ def atan(xp: Any, input: Any, /) -> Any:
     return xp.atan(input)
 
 
-@op(node="Atan2Backward0", promote="float", standard="atan2", elementwise=True, samples=pairs)
+@op(node="Atan2Backward0", promote="float", numbers=False, standard="atan2", elementwise=True, samples=pairs)
 def atan2(xp: Any, input: Any, other: Any, /) -> Any:
     """The angle of the point with ordinate ``input`` and abscissa ``other``, in [-pi, pi]."""
     require_kind(xp, input if hasattr(input, "dtype") else other, "f", "atan2")

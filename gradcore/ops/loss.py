@@ -225,11 +225,13 @@ def kl_div(
         log_target: ``target`` is a log-probability, too.
 
     Raises:
-        RuntimeError: the shapes do not broadcast.
+        RuntimeError: the shapes do not broadcast; complex numbers.
         ValueError: there is no such reduction.
     """
     x = as_tensor(input, "kl_div")
     y = as_tensor(target, "kl_div", "target", 2)
+    if x.is_complex() or y.is_complex():
+        raise RuntimeError("kl_div: Complex inputs not supported. Take .real, .imag or .abs() first")
     batch = reduction == "batchmean"
     reduction = reduction_of("sum" if batch else reduction, size_average, reduce)
     if reduction == "mean":
@@ -259,8 +261,10 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
             stacklevel=3,
         )
         broadcast_shapes(x._data.shape, y._data.shape)
-    if name != "l1" and x.dtype.kind in "biu" and y.dtype.kind in "biu":
-        require_real(f"{name}_cpu", x.dtype)
+    if name != "l1":
+        for z in (x, y):
+            if z.is_complex() or (x.dtype.kind in "biu" and y.dtype.kind in "biu"):
+                require_real(f"{name}_cpu", z.dtype)
     return x, y
 
 

@@ -15,7 +15,17 @@ from gradcore import dtypes
 from gradcore.inplace import bump, check_graph, cut_off, is_dense, replace_memory, reshape_in_place
 from gradcore.op import Op, OpFunction, is_tensor, op
 from gradcore.ops._dims import normalize_dim, normalize_dims
-from gradcore.ops.shape import insert_dim, squeeze_all, squeeze_dim, squeeze_dims, strided, t, transpose, view_shape
+from gradcore.ops.shape import (
+    checked_strides,
+    insert_dim,
+    squeeze_all,
+    squeeze_dim,
+    squeeze_dims,
+    strided,
+    t,
+    transpose,
+    view_shape,
+)
 from gradcore.ops.shape import sizes as sizes_of
 from gradcore.spelling import numpy_names
 from gradcore.view import edge_of
@@ -33,7 +43,7 @@ def _again(function: OpFunction, node: str) -> OpFunction:
     renamed = FunctionType(forward.__code__, forward.__globals__, f"{like.name}_in_place", forward.__defaults__)
     renamed.__doc__ = forward.__doc__
     renamed.__module__ = __name__
-    made = op(node=node, view=True, linear=True, samples=like.samples)(renamed)
+    made = op(node=node, view=True, linear=True, reads_layout=like.reads_layout, samples=like.samples)(renamed)
     made.vjp("input")(like.rules["input"].function)
     if like.vmap is not None:
         made.vmap(like.vmap.function)
@@ -46,6 +56,7 @@ insert_dim_in_place = _again(insert_dim, "UnsqueezeBackward1")
 squeeze_all_in_place = _again(squeeze_all, "SqueezeBackward3")
 squeeze_dim_in_place = _again(squeeze_dim, "SqueezeBackward4")
 squeeze_dims_in_place = _again(squeeze_dims, "SqueezeBackward5")
+strided_in_place = _again(strided, "AsStridedBackward1")
 
 
 def t_(self: Tensor) -> Tensor:
@@ -82,6 +93,14 @@ def squeeze_(self: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     if isinstance(dim, (tuple, list)):
         return reshape_in_place(squeeze_dims_in_place.op, self, (normalize_dims(dim, self.ndim),), _seen_as)
     return reshape_in_place(squeeze_dim_in_place.op, self, (normalize_dim(dim, self.ndim),), _seen_as)  # type: ignore[arg-type]
+
+
+def as_strided_(
+    self: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """Let this tensor see its memory with other sizes and strides; see :func:`gradcore.as_strided`."""
+    place = checked_strides(self, size, stride, storage_offset)
+    return reshape_in_place(strided_in_place.op, self, place, lambda shape: None)
 
 
 def set_(self: Tensor, source: Tensor) -> Tensor:

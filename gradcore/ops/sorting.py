@@ -24,9 +24,7 @@ __all__ = ["argsort", "bucketize", "kthvalue", "msort", "searchsorted", "sort", 
 
 
 @numpy_names
-def sort(
-    input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None
-) -> return_types.sort:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None) -> return_types.sort:
     """The elements along ``dim`` in order and where each stood, ``(values, indices)``. NaN counts as largest.
 
     Equal elements keep their order, whether ``stable`` or not.

@@ -166,7 +166,8 @@ def compare(report, info, ours, theirs, sample, *, vmapped):
             compare_inplace(report, info, args, kwargs, own_args, own_kwargs, what, seed)
     if vmapped:
         with quiet():
-            compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, what)
+            processes = {torch: sample.output_process_fn_grad, gc: process}
+        compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, processes, what)
 
 
 def same_outputs(got, want):
@@ -349,14 +350,15 @@ def compare_inplace(report, info, args, kwargs, own_args, own_kwargs, what, seed
     report.count("inplace", *outcome(same, f"{name} {what}"))
 
 
-def compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, what):
+def compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, processes, what):
     def run(t, function, arguments, named):
         inputs = [x for x in tensors_in((arguments, named)) if x.requires_grad]
         batches = [t.stack([x.detach(), x.detach()]) for x in inputs]
 
         def call(*elements):
             swapped = {id(x): e for x, e in zip(inputs, elements, strict=True)}
-            return tuple(tensors_in([function(*replaced(swapped, arguments), **replaced(swapped, named))]))
+            made = function(*replaced(swapped, arguments), **replaced(swapped, named))
+            return tuple(tensors_in([processes[t](made)]))
 
         return [to_host(x) for x in t.func.vmap(call)(*batches)]
 

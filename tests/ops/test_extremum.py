@@ -61,6 +61,10 @@ def test_errors(expression, torch):
     agree(torch, expression, np.ones((2, 3)))
 
 
+def test_a_number_is_no_input(torch):
+    agree(torch, "t.max(1.0, x)", [1.0, 2.0])
+
+
 def test_messages():
     x = gc.zeros(0, 3)
     with pytest.raises(RuntimeError, match=r"Expected reduction dim.*input.numel\(\) == 0"):

@@ -230,6 +230,19 @@ def test_errors(expression, torch):
     agree(torch, expression, X, Q)
 
 
+@pytest.mark.parametrize("loss", ["mse_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits"])
+def test_complex_numbers_have_no_such_loss(loss, torch):
+    agree(torch, f"F.{loss}(x * 1j, y)", X, P)
+    agree(torch, f"F.{loss}(x, y * 1j)", X, P)
+    agree(torch, f"F.{loss}(x * 1j, y * 1j)", X, P)
+
+
+def test_distances_and_entropies_of_complex_numbers(torch):
+    agree(torch, "F.l1_loss(x * 1j, y)", X, P)
+    agree(torch, "F.kl_div(x * 1j, y, reduction='sum')", X, P)
+    agree(torch, "F.cross_entropy(x * 1j, t.tensor([0, 1, 2, 0]))", X)
+
+
 def test_shapes_that_do_not_broadcast(torch):
     agree(torch, "F.l1_loss(x, y)", X, P[:2], warns="Using a target size")
     agree(torch, "F.mse_loss(x, y)", X, P[:2], warns="Using a target size")

@@ -123,6 +123,26 @@ def test_wrong_dtypes_and_nothing(expression, x, torch):
     agree(torch, expression, x)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32"])
+@pytest.mark.parametrize("function", ["sum", "prod", "cumsum", "cumprod"])
+def test_results_of_small_dtypes(function, dtype, torch):
+    dim = "0, " if function.startswith("cum") else ""
+    agree(torch, f"t.{function}(x, {dim}dtype=t.{dtype})", np.array([[1, 2], [100, 3]]))
+
+
+def test_many_small_integers_lose_no_digits(torch):
+    agree(torch, "x.cumsum(0, dtype=t.int16)[-1]", np.full(4097, 8191, np.int16))
+
+
+@pytest.mark.parametrize("expression", ["t.norm(x, 'nuc')", "x.norm('nuc', (1, 0))"])
+def test_of_matrices(expression, torch):
+    agree(torch, expression, INPUTS["matrix"])
+
+
+def test_logsumexp_of_a_complex_number_has_its_angle_within_pi(torch):
+    agree(torch, "t.logsumexp(x, 0)", -4.8 - 7.6j)
+
+
 def test_messages():
     x = gc.ones(2, 3)
     with pytest.raises(IndexError, match=r"Dimension out of range \(expected to be in range of \[-2, 1\], but got 5\)"):

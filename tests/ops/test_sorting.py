@@ -46,6 +46,11 @@ def test_equal_elements_keep_their_order(expression, name, torch):
     agree(torch, expression, TIES[name])
 
 
+def test_stable_names_another_overload(torch):
+    for stable in (True, False):
+        agree(torch, f"x.sort(dim=0, stable={stable})", INPUTS["matrix"])
+
+
 def test_of_equal_elements_the_first_are_taken():
     x = gc.tensor([1.0, 3.0, 3.0, 2.0, 3.0], requires_grad=True)
     assert x.topk(2).indices.tolist() == [1, 2]

@@ -69,14 +69,15 @@ def spread(xp: Any, features: Any, kernel: Any, sliding: Sliding, sizes: Sequenc
         sliding: how the kernel slides.
         sizes: of the last dimensions of the image.
     """
-    groups, channels, n = sliding.groups, kernel.shape[0], features.shape[0]
     if features.dtype != (wide := in_single_precision(xp, features)).dtype:
         return xp.astype(spread(xp, wide, in_single_precision(xp, kernel), sliding, sizes), features.dtype)
     windows = sliding.windows(sizes, kernel.shape[2:], features.shape[2:])
-    kernel = xp.reshape(kernel, (groups, channels // groups, *kernel.shape[1:]))
+    groups, per_group, channels = sliding.groups, kernel.shape[0] // sliding.groups, kernel.shape[1]
+    kernel = xp.reshape(kernel, (groups, per_group, *kernel.shape[1:]))
     if all(w.trivial for w in windows):
         return _pointwise(xp, features, xp.permute_dims(kernel, (0, 2, 1, *range(3, len(kernel.shape)))))
-    if all(w.stride == 1 for w in windows) and math.prod(kernel.shape[2:]) * groups * _columns(n, windows) > MANY:
+    products = groups * channels * math.prod(kernel.shape[3:]) * _columns(features.shape[0], windows)
+    if all(w.stride == 1 for w in windows) and (per_group <= channels or products > MANY):
         # The same, with less memory, as correlating the features, framed with zeros, with the kernel the other way round.
         low = [w.dilation * (w.kernel - 1) - w.padding for w in windows]
         high = [w.size - w.stops + w.padding for w in windows]

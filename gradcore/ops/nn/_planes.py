@@ -26,6 +26,7 @@ def _choices(make: Make) -> Iterator[Sample]:
 def _chosen_elements(make: Make) -> Iterator[Sample]:
     yield Sample(make(2, 1, 2), int_samples(make, [[[5, 0]], [[1, 1]]]), sizes=(2, 3))
     yield Sample(make(2, 3), int_samples(make, [[3, 0, 0], [2, 1, 3]]), sizes=(4,))
+    yield Sample(make(2, 2), int_samples(make, [[3, 0], [2, 1]]), sizes=(4,), distinct=True)
 
 
 @op(node="GatherBackward0", linear=True, standard="chosen_in_planes", samples=_choices)
@@ -45,9 +46,9 @@ def chosen_in_planes_vmap(input: Any, indices: Any, ndim: int) -> Any:
 
 
 @op(node="MaxPool2DWithIndicesBackwardBackward0", linear=True, standard="added_in_planes", samples=_chosen_elements)
-def added_in_planes(xp: Any, values: Any, indices: Any, /, sizes: tuple[int, ...]) -> Any:
-    """Planes of zeros with ``values`` added at the places of ``indices``."""
-    return _added(xp, values, indices, sizes)
+def added_in_planes(xp: Any, values: Any, indices: Any, /, sizes: tuple[int, ...], distinct: bool = False) -> Any:
+    """Planes of zeros with ``values`` added at the places of ``indices``, of which none comes twice if they are ``distinct``."""
+    return _added(xp, values, indices, sizes, distinct)
 
 
 @added_in_planes.vjp("values")
@@ -56,8 +57,8 @@ def added_in_planes_vjp(xp: Any, g: Any, indices: Any, sizes: tuple[int, ...]) -
 
 
 @added_in_planes.vmap
-def added_in_planes_vmap(values: Any, indices: Any, sizes: tuple[int, ...]) -> Any:
-    return added_in_planes(values, indices, sizes)
+def added_in_planes_vmap(values: Any, indices: Any, sizes: tuple[int, ...], distinct: bool) -> Any:
+    return added_in_planes(values, indices, sizes, distinct)
 
 
 @generic("chosen_in_planes")
@@ -68,10 +69,16 @@ def _chosen(xp: Any, x: Any, indices: Any, ndim: int) -> Any:
 
 
 @generic("added_in_planes")
-def _added(xp: Any, values: Any, indices: Any, sizes: Sequence[int]) -> Any:
+def _added(xp: Any, values: Any, indices: Any, sizes: Sequence[int], distinct: bool = False) -> Any:
     lead = values.shape[: len(values.shape) - len(sizes)]
     at = (numbered_through(xp, indices, sizes),)
-    flat = xp.scatter_add(xp.reshape(values, (-1,)), at, (math.prod(lead) * math.prod(sizes),))
+    size = math.prod(lead) * math.prod(sizes)
+    if distinct:
+        # Written instead of added, which takes a fraction of the time.
+        flat = xp.zeros((size,), dtype=values.dtype)
+        xp.setitem(flat, at, xp.reshape(values, (-1,)))
+    else:
+        flat = xp.scatter_add(xp.reshape(values, (-1,)), at, (size,))
     return xp.reshape(flat, (*lead, *sizes))
 
 

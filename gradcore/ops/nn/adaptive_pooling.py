@@ -95,8 +95,10 @@ def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool 
     return both if return_indices else both[0]
 
 
-def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool1d` with where the elements stand."""
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: Sizes, return_indices: bool = True
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool1d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     name = "adaptive_max_pool1d"
     input = as_tensor(input, name)
     sizes = _output_sizes(name, 1, input, output_size)
@@ -104,13 +106,17 @@ def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Sizes) -> tuple
     return values.squeeze(-2), indices.squeeze(-2)
 
 
-def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool2d` with where the elements stand."""
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: Sizes, return_indices: bool = True
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool2d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     return _adaptive_maxima(adaptive_max2d, 2, input, output_size)
 
 
-def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Sizes) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool3d` with where the elements stand."""
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: Sizes, return_indices: bool = True
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool3d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     return _adaptive_maxima(adaptive_max3d, 3, input, output_size)
 
 
@@ -303,10 +309,9 @@ def _along(size: int, count: int) -> Along:
     if size % count == 0:
         return sliding_along(_alike(size, count))
     bounds = _bounds(size, count)
-    parts = []
-    for k in range(max(b - a for a, b in bounds)):
-        # A shorter window has its last element again.
-        parts.append(Part(k, 0, count, [min(a + k, b - 1) for a, b in bounds]))
+    # A shorter window has its last element again.
+    longest = max(b - a for a, b in bounds)
+    parts = [Part(k, 0, count, [min(a + k, b - 1) for a, b in bounds]) for k in range(longest)]
     return Along([a for a, _ in bounds], 1, [b - 1 for _, b in bounds], parts)
 
 

@@ -245,9 +245,9 @@ def _backward(xp: Any, said: Any, skips: Any, steps: Lengths, labels: Lengths) -
 def _total(xp: Any, alpha: Any, said: Any, steps: Lengths, labels: Lengths) -> Any:
     """Minus the log-probability of all paths that end in the last label or the blank after it."""
     count, time, states = said.shape
-    none = xp.where(xp.equal(_column(xp, labels, 0), 0), 0.0, math.inf)
+    none = xp.where(xp.equal(_column(xp, labels, 0), 0), xp.zeros((count,), dtype=said.dtype), math.inf)
     if time == 0 or count == 0:
-        return xp.astype(none, said.dtype)
+        return none
     at = xp.broadcast_to(xp.reshape(xp.maximum(_column(xp, steps, 0) - 1, 0), (count, 1, 1)), (count, 1, states))
     final = xp.reshape(xp.take_along_axis(alpha, at, axis=1), (count, states))
     place = xp.reshape(xp.arange(states, dtype=dtypes.int64), (1, states))
@@ -275,8 +275,12 @@ def _moved(xp: Any, x: Any, by: int) -> Any:
 
 def _log_of_sum(xp: Any, x: Any, y: Any, z: Any) -> Any:
     most = xp.maximum(xp.maximum(x, y), z)
-    most = xp.where(xp.equal(most, -math.inf), 0.0, most)
+    nothing = xp.equal(most, -math.inf)
+    most = xp.where(nothing, 0.0, most)
     total = xp.add(xp.add(xp.exp(xp.subtract(x, most)), xp.exp(xp.subtract(y, most))), xp.exp(xp.subtract(z, most)))
+    if hasattr(x, "_data"):
+        # The logarithm of zero has no derivative that zero times it would be zero.
+        return xp.where(nothing, -math.inf, xp.add(xp.log(xp.where(nothing, 1.0, total)), most))
     return xp.add(xp.log(total), most)
 
 

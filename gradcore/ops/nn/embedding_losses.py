@@ -126,9 +126,8 @@ def triplet_margin_with_distance_loss(
     """
     check_reduction(reduction)
     distance = pairwise_distance if distance_function is None else distance_function
-    return _triplet(
-        "triplet_margin_with_distance_loss", (anchor, positive, negative), distance, margin, swap, reduction
-    )
+    tensors = (anchor, positive, negative)
+    return _triplet("triplet_margin_with_distance_loss", tensors, distance, margin, swap, reduction)  # type: ignore[no-any-return]
 
 
 def _triplet(

@@ -54,7 +54,7 @@ def fractional_max_pool2d(
         RuntimeError: sizes that do not fit.
         ValueError: neither ``output_size`` nor ``output_ratio`` is given.
     """
-    both = fractional_max_pool2d_with_indices(input, kernel_size, output_size, output_ratio, _random_samples)
+    both = fractional_max_pool2d_with_indices(input, kernel_size, output_size, output_ratio, True, _random_samples)
     return both if return_indices else both[0]
 
 
@@ -67,7 +67,7 @@ def fractional_max_pool3d(
     _random_samples: Tensor | None = None,
 ) -> Any:
     """The same over the last three dimensions; see :func:`fractional_max_pool2d`."""
-    both = fractional_max_pool3d_with_indices(input, kernel_size, output_size, output_ratio, _random_samples)
+    both = fractional_max_pool3d_with_indices(input, kernel_size, output_size, output_ratio, True, _random_samples)
     return both if return_indices else both[0]
 
 
@@ -76,9 +76,10 @@ def fractional_max_pool2d_with_indices(
     kernel_size: Sizes,
     output_size: Sizes | None = None,
     output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = True,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`fractional_max_pool2d` with where the elements stand."""
+    """:func:`fractional_max_pool2d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     return _pooled(fractional_max2d, 2, input, kernel_size, output_size, output_ratio, _random_samples)
 
 
@@ -87,9 +88,10 @@ def fractional_max_pool3d_with_indices(
     kernel_size: Sizes,
     output_size: Sizes | None = None,
     output_ratio: float | Sequence[float] | None = None,
+    return_indices: bool = True,
     _random_samples: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`fractional_max_pool3d` with where the elements stand."""
+    """:func:`fractional_max_pool3d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     return _pooled(fractional_max3d, 3, input, kernel_size, output_size, output_ratio, _random_samples)
 
 

@@ -110,7 +110,8 @@ def linear_cross_entropy(
     ignored = -100 if ignore_index is None else ignore_index
     if options is not None:
         if reduction in REDUCTIONS and label_smoothing == 0 and y.dtype == dtypes.int64 and not places:
-            return _in_parts(x, matrix, y, linear_bias, weight, reduction, ignored, options.batch_chunk_size)
+            size = options.batch_chunk_size
+            return _in_parts(x, matrix, y, linear_bias, weight, reduction, ignored, size)  # type: ignore[no-any-return]
         warnings.warn(
             "linear_cross_entropy: options ignored; going through the samples in parts needs targets that are int64 classes, "
             f"no label_smoothing and a linear_weight of two dimensions. Got label_smoothing={label_smoothing}, "

@@ -57,14 +57,16 @@ def soft_margin_loss(
     Where ``exp`` overflows the loss is ``-target * input``, not infinity.
 
     Raises:
-        NotImplementedError: ``target`` requires grad.
-        RuntimeError: the shapes do not broadcast.
+        NotImplementedError: complex numbers.
+        RuntimeError: the shapes do not broadcast; ``target`` requires grad.
         ValueError: there is no such reduction.
     """
     reduction = reduction_of(reduction, size_average, reduce)
     x = as_tensor(input, "soft_margin_loss")
     y = as_tensor(target, "soft_margin_loss", "target", 2)
     _refuse_grad("soft_margin_loss", "target", y)
+    if x.is_complex() or y.is_complex():
+        refuse_dtype("soft_margin_loss", x.dtype if x.is_complex() else y.dtype)
     return soft_margin(x, y, reduction)  # type: ignore[no-any-return]
 
 

@@ -98,8 +98,9 @@ def max_pool1d_with_indices(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`max_pool1d` with where the elements stand."""
+    """:func:`max_pool1d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     x, (kernel, stride, padding, dilation), ceil = _parameters(
         "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode
     )
@@ -114,8 +115,9 @@ def max_pool2d_with_indices(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`max_pool2d` with where the elements stand."""
+    """:func:`max_pool2d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     x, sizes, ceil = _parameters("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode)
     return max2d(x, *sizes, ceil)  # type: ignore[no-any-return]
 
@@ -127,8 +129,9 @@ def max_pool3d_with_indices(
     padding: Sizes = 0,
     dilation: Sizes = 1,
     ceil_mode: bool = False,
+    return_indices: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """:func:`max_pool3d` with where the elements stand."""
+    """:func:`max_pool3d` with where the elements stand, whatever ``return_indices`` says, as in PyTorch."""
     x, sizes, ceil = _parameters("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode)
     return max3d(x, *sizes, ceil)  # type: ignore[no-any-return]
 
@@ -214,8 +217,9 @@ def max3d(
     return _maxima(xp, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _maxima_rule(xp: Any, g: Any, input_shape: Any, indices: Any, kernel_size: Any) -> Any:
-    return extra(xp, "added_in_planes", g, indices, tuple(input_shape[len(input_shape) - len(kernel_size) :]))
+def _maxima_rule(xp: Any, g: Any, input_shape: Any, indices: Any, kernel_size: Any, stride: Any, dilation: Any) -> Any:
+    apart = all(s > d * (k - 1) for k, s, d in zip(kernel_size, stride, dilation, strict=True))
+    return extra(xp, "added_in_planes", g, indices, tuple(input_shape[len(input_shape) - len(kernel_size) :]), apart)
 
 
 def _maxima_tangent(input_t: Any, indices: Any, kernel_size: Any) -> Any:

@@ -28,10 +28,14 @@ _MODES = (
     "use_mm_for_euclid_dist",
     "donot_use_mm_for_euclid_dist",
 )
+_METRICS: dict[float, tuple[str, dict[str, float]]] = {1.0: ("cityblock", {}), 2.0: ("euclidean", {})}
 _ORDERS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, math.inf)
 
 DIFFERENCES = 1 << 15
 """So many differences of coordinates are held at a time: as many as fit into a cache."""
+
+LARGE = 1 << 20
+"""From so many differences on it pays to import a library of distances."""
 
 
 # Between the rows of two matrices
@@ -102,6 +106,14 @@ def cdist_direct_vmap(x1: Any, x2: Any, p: float) -> Any:
 
 
 def _distances(xp: Any, x1: Any, x2: Any, p: float) -> Any:
+    """The distances of rows: by the backend's library for them where it has one (``spatial()``), as ``scipy.spatial.distance``."""
+    library = getattr(xp, "spatial", None)
+    if library is not None and len(x1.shape) == len(x2.shape) == 2 and 0 < p < math.inf:
+        large = x1.shape[0] * x2.shape[0] * x1.shape[1] >= LARGE
+        module = library() if large else None
+        if module is not None:
+            metric, options = _METRICS.get(p, ("minkowski", {"p": p}))
+            return xp.astype(module.cdist(x1, x2, metric, **options), x1.dtype)
     total = None
     for difference in _differences(xp, x1, x2):
         if p == 2:

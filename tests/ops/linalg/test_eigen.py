@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrices import hermitian, numbers
+from matrices import cases, hermitian, numbers
 from referee import agree
 
 import gradcore as gc
 from gradcore.func import grad, vmap
 
-DTYPES = [np.float64, np.complex128, np.float32]
 
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2)])
+@pytest.mark.parametrize(("shape", "dtype"), cases((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2)))
 def test_of_hermitian_matrices(shape, dtype, torch):
     a = hermitian(*shape, dtype=dtype)
     for letter in "LU":
@@ -27,8 +24,7 @@ def test_of_hermitian_matrices(shape, dtype, torch):
         agree(torch, f"t.linalg.eigvalsh(x + y, UPLO='{letter}')", a, other.astype(dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2)])
+@pytest.mark.parametrize(("shape", "dtype"), cases((3, 3), (2, 2, 2), (1, 1), (0, 0), (0, 2, 2)))
 def test_of_any_matrices(shape, dtype, torch):
     a = numbers(*shape, dtype=dtype) + 2 * np.diag(np.arange(shape[-1])).astype(dtype)
     agree(torch, "(lambda l: (l.real.sum(-1), (l * l).sum(-1)))(t.linalg.eigvals(x))", a)

@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
-from matrices import hermitian, numbers
+from fallbacks import fallback
+from matrices import cases, hermitian, numbers
 from referee import agree
 
 import gradcore as gc
@@ -17,8 +18,7 @@ DTYPES = [np.float64, np.complex128, np.float32]
 SHAPES = [(3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 2), (2, 0), (0, 2, 2), (40, 3, 3)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), cases(*SHAPES))
 def test_lu(shape, dtype, torch):
     a = numbers(*shape, dtype=dtype)
     agree(torch, "tuple(t.linalg.lu(x))", a)
@@ -44,7 +44,7 @@ def test_zero_pivots(torch):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("left", "adjoint"), itertools.product((True, False), (True, False)))
+@pytest.mark.parametrize(("left", "adjoint"), list(itertools.product((True, False), repeat=2)))
 def test_equations(left, adjoint, dtype, torch):
     program = f"t.linalg.lu_solve(*t.linalg.lu_factor(x), y, left={left}, adjoint={adjoint})"
     a, right = numbers(2, 3, 3, dtype=dtype), (3, 2) if left else (2, 3)
@@ -122,3 +122,18 @@ def test_names_of_results(t):
     ):
         assert type(found).__name__.rpartition(".")[2] == name
     assert t.linalg.ldl_factor(a.requires_grad_()).LD.grad_fn.name() == "torch::autograd::NotImplemented"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_the_fallbacks_give_what_lapack_gives(dtype, torch):
+    for shape in ((2, 4, 3), (3, 4), (1, 1)):
+        a = numbers(*shape, dtype=dtype)
+        for got, want in zip(fallback("lu_factor", a), torch.linalg.lu_factor_ex(torch.tensor(a)), strict=True):
+            np.testing.assert_allclose(got, want.numpy(), atol=1e-12)
+    for is_hermitian, n in itertools.product((False, True), (1, 3, 5)):
+        a = hermitian(2, n, n, dtype=dtype)
+        a = a if is_hermitian else a + np.swapaxes(a, -1, -2)
+        a[1] *= 1 - np.eye(n) if n > 1 else 1
+        want = torch.linalg.ldl_factor_ex(torch.tensor(a), hermitian=is_hermitian)
+        for x, y in zip(fallback("ldl_factor", a, is_hermitian and dtype == np.complex128), want, strict=True):
+            np.testing.assert_allclose(x, y.numpy(), atol=1e-12)

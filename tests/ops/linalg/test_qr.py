@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrices import numbers
+from fallbacks import fallback
+from matrices import cases, numbers
 from referee import agree
 
 import gradcore as gc
@@ -15,8 +16,7 @@ DTYPES = [np.float64, np.complex128, np.float32]
 SHAPES = [(3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 2), (2, 0), (0, 2, 2)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), cases(*SHAPES))
 def test_qr(shape, dtype, torch):
     a = numbers(*shape, dtype=dtype)
     agree(torch, "tuple(t.linalg.qr(x))", a)
@@ -26,27 +26,27 @@ def test_qr(shape, dtype, torch):
     agree(torch, "tuple(t.qr(x, some=False))", a, order=2 if shape[-2] <= shape[-1] else 0)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), cases(*SHAPES))
 def test_reflections_of_a_matrix(shape, dtype, torch):
     a = numbers(*shape, dtype=dtype)
-    agree(torch, "tuple(t.geqrf(x))", a, order=0)
+    agree(torch, "tuple(t.geqrf(x.detach()))", a, order=0)
     if shape[-2] >= shape[-1]:
         agree(torch, "t.linalg.householder_product(*t.geqrf(x.detach()))", a)
 
 
 def test_columns_that_need_no_reflection(torch):
     a = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
-    agree(torch, "tuple(t.geqrf(x))", a, order=0)
-    agree(torch, "tuple(t.geqrf(x))", a + np.array([1j, 0.0]), order=0)
+    agree(torch, "tuple(t.geqrf(x.detach()))", a, order=0)
+    agree(torch, "tuple(t.geqrf(x.detach()))", a + np.array([1j, 0.0]), order=0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "k"), [((3, 3), 3), ((4, 3), 2), ((2, 3, 2), 2), ((3, 2), 0), ((3, 0), 0)])
 def test_products_of_any_reflections(shape, k, dtype, torch):
     a, tau = numbers(*shape, dtype=dtype), numbers(*shape[:-2], k, seed=1, dtype=dtype)
-    agree(torch, "t.linalg.householder_product(x, y)", a, tau)
-    agree(torch, "t.orgqr(x, y)", a, tau)
+    # In single precision PyTorch, which undoes reflections, loses digits.
+    agree(torch, "t.linalg.householder_product(x, y)", a, tau, order=1 if dtype == np.float32 else 2)
+    agree(torch, "t.orgqr(x, y)", a, tau, order=0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -81,3 +81,12 @@ def test_names_of_results(t):
     assert type(found).__name__.rpartition(".")[2] == "linalg_qr"
     assert (found.Q.shape, found.R.shape) == ((2, 2), (2, 2))
     assert t.geqrf(t.eye(2)).tau.shape == (2,)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_the_fallback_for_reflections_gives_what_lapack_gives(dtype):
+    for a in (numbers(2, 4, 3, dtype=dtype), numbers(2, 3, dtype=dtype), np.eye(3, dtype=dtype)):
+        packed, tau = fallback("geqrf", a)
+        want, factors = np.linalg.qr(a, mode="raw")
+        np.testing.assert_allclose(packed, np.swapaxes(want, -1, -2), atol=1e-12)
+        np.testing.assert_allclose(tau, factors, atol=1e-12)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matrices import hermitian, numbers
+from matrices import cases, hermitian, numbers
 from referee import agree
 
 import gradcore as gc
 from gradcore.func import grad, jvp, vmap
 
-DTYPES = [np.float64, np.complex128, np.float32]
 SHAPES = [(3, 3), (4, 2), (2, 4), (2, 3, 2), (0, 2), (2, 0), (0, 2, 2)]
 SEEN = "(lambda u, s, v: (u.abs(), s, v.abs(), u @ v))(*t.linalg.svd(x, full_matrices=False))"
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), cases(*SHAPES))
 def test_svd(shape, dtype, torch):
     a = numbers(*shape, dtype=dtype)
     agree(torch, SEEN, a)
@@ -51,8 +49,7 @@ def test_names_of_results(t):
     assert t.svd(t.eye(2)).V.shape == (2, 2)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "dtype"), cases(*SHAPES))
 def test_pseudoinverse(shape, dtype, torch):
     agree(torch, "t.linalg.pinv(x)", numbers(*shape, dtype=dtype))
     agree(torch, "t.pinverse(x)", numbers(*shape, dtype=dtype))

@@ -120,7 +120,9 @@ def test_layer_norm_saves_what_pytorch_saves():
 
 
 @pytest.mark.parametrize("needed", [(True, False, False), (False, True, False), (False, False, True)])
-@pytest.mark.parametrize("function", ["F.layer_norm(x, (6,), w, b)", "F.group_norm(x, 2, w, b)", "F.batch_norm(x, None, None, w, b, True)"])
+@pytest.mark.parametrize(
+    "function", ["F.layer_norm(x, (6,), w, b)", "F.group_norm(x, 2, w, b)", "F.batch_norm(x, None, None, w, b, True)"]
+)
 def test_gradients_of_some(function, needed, torch):
     found = []
     for t in (gc, torch):

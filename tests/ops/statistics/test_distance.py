@@ -36,6 +36,13 @@ def test_in_pieces(monkeypatch, torch):
         agree(torch, f"t.cdist(x, y, {p})", A, B, order=1)
 
 
+def test_by_a_library_where_there_is_one(monkeypatch, torch):
+    monkeypatch.setattr(distance, "LARGE", 0)
+    for p in (0.0, 0.5, 1.0, 2.0, 3.0, inf):
+        agree(torch, f"t.cdist(x, y, {p})", A, B, order=1)
+        agree(torch, f"F.pdist(x, {p})", A.astype(np.float32), order=1)
+
+
 @pytest.mark.parametrize("mode", distance._MODES)
 def test_modes_and_batches(mode, torch):
     x, y = np.stack([A, A + 1])[:, None], np.stack([B, B * 2, B - 1])
