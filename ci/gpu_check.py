@@ -175,7 +175,8 @@ def samples(name: str, device: str) -> Iterator[Sample]:
 
 def changed(sample: Sample, change: Callable[[Any], Any]) -> Sample:
     """The sample with its tensors changed."""
-    return Sample(*(change(x) if isinstance(x, gc.Tensor) else x for x in sample.operands), **sample.params)
+    operands = (change(x) if isinstance(x, gc.Tensor) else x for x in sample.operands)
+    return Sample(*operands, **sample.params).checked(sample.before, sample.after)
 
 
 def strided(x: Any) -> Any:
@@ -240,8 +241,8 @@ def weight_like(x: Any, seed: int) -> Any:
 
 
 def call(name: str, sample: Sample) -> list[Any]:
-    """The outputs of an operation."""
-    result = OPS[name].function(*sample.operands, **sample.params)
+    """The outputs of an operation, without what it leaves open (the phases of eigenvectors)."""
+    result = sample.finished(OPS[name].function(*sample.operands, **sample.params))
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 

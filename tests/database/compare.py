@@ -212,43 +212,6 @@ def saved_bytes(nodes):
             sizes[value.data_ptr()] = max(sizes.get(value.data_ptr(), 0), value.nbytes)
         elif isinstance(value, gc.Tensor):
             visit(value.detach().numpy(force=True))
-        elif isinstance(value, gc.Tensor):
-            visit(value.detach().numpy(force=True))
-        elif isinstance(value, gc.Tensor):
-            visit(value.detach().numpy(force=True))
-        elif isinstance(value, np.ndarray):
-            sizes[value.ctypes.data] = max(sizes.get(value.ctypes.data, 0), value.nbytes)
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                visit(item)
-
-    for each in nodes:
-        if isinstance(each, gc.autograd.graph.Node):
-            visit(each._saved)
-        else:
-            visit([getattr(each, name) for name in dir(each) if name.startswith("_saved_")])
-    return sizes
-
-
-def saves_no_more(got, want):
-    mine, theirs = (sum(saved_bytes({o.grad_fn for o in run.outputs} - {None}).values()) for run in (got, want))
-    if mine > theirs + FEW_BYTES:
-        raise Difference(f"{mine} bytes saved for {theirs}")
-
-
-def saved_bytes(nodes):
-    """The sizes of the arrays that nodes keep for the backward, each counted once."""
-    sizes = {}
-
-    def visit(value):
-        if isinstance(value, torch.Tensor):
-            sizes[value.data_ptr()] = max(sizes.get(value.data_ptr(), 0), value.nbytes)
-        elif isinstance(value, gc.Tensor):
-            visit(value.detach().numpy(force=True))
-        elif isinstance(value, gc.Tensor):
-            visit(value.detach().numpy(force=True))
-        elif isinstance(value, gc.Tensor):
-            visit(value.detach().numpy(force=True))
         elif isinstance(value, np.ndarray):
             sizes[value.ctypes.data] = max(sizes.get(value.ctypes.data, 0), value.nbytes)
         elif isinstance(value, (list, tuple)):
