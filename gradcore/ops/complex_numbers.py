@@ -130,6 +130,7 @@ def view_as_complex(xp: Any, input: Any, /) -> Any:
     """Pairs of real numbers, in a last dimension of size 2, as complex numbers; a view.
 
     Raises:
+        NotImplementedError: ``input`` is of a dtype of 16 bits.
         RuntimeError: ``input`` is not real, its last dimension has another size, or its strides do not allow a view.
     """
     shape, strides = input.shape, xp.strides(input)
@@ -138,6 +139,8 @@ def view_as_complex(xp: Any, input: Any, /) -> Any:
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
             f"{dtypes.scalar_type_name(xp.np_dtype(input.dtype))}"
         )
+    if xp.np_dtype(input.dtype).itemsize < 4:
+        raise NotImplementedError("there is no dtype complex32: array libraries have none. Cast the tensor to float32 first")
     if not shape:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if shape[-1] != 2:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gradcore as gc
-from gradcore.nn import functional as F
+from gradcore.nn import functional as F  # noqa: N812 - torch's name for it
 from gradcore_backends import _numpy_blocks
 from gradcore_backends._numpy_large import LargeNumpyFunctions
 

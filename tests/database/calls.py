@@ -10,6 +10,8 @@ from __future__ import annotations
 import operator
 import types
 
+import numpy as np
+
 import gradcore as gc
 
 CALLS = {
@@ -50,7 +52,7 @@ def function_of(info):
         return lambda *args, **kwargs: CALLS[name](gc, *args, **kwargs)
     if getattr(info.op, "__name__", "") == "<lambda>":
         return rebound(info.op)
-    if "." not in info.name and info.name.startswith("__"):
+    if "." not in info.name and (info.name.startswith("__") or isinstance(getattr(gc, info.name, None), np.dtype)):
         return getattr(gc.Tensor, info.name)
     try:
         return operator.attrgetter(info.name.removeprefix("ops.aten."))(gc)

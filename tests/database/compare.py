@@ -136,8 +136,6 @@ def compare(report, info, ours, theirs, sample, *, vmapped):
         report.count("node", *outcome(lambda: same_nodes(got, want), what))
         if isinstance(info, OpInfo):
             report.count("saved", *outcome(lambda: saves_no_more(got, want), what))
-        if isinstance(info, OpInfo):
-            report.count("saved", *outcome(lambda: saves_no_more(got, want), what))
     if not want.inputs or not any(o.requires_grad for o in want.outputs):
         return
     first = attempt(lambda: gradients(want, seed))

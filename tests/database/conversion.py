@@ -53,7 +53,7 @@ def to_host(x):
         return x.detach().numpy(force=True)
     x = x.detach().resolve_conj().resolve_neg()
     if x.dtype is torch.bfloat16:
-        return x.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return x.float().numpy(force=True).astype(ml_dtypes.bfloat16)
     return x.numpy(force=True)
 
 

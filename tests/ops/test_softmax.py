@@ -7,7 +7,7 @@ import pytest
 from referee import agree
 
 import gradcore as gc
-from gradcore.nn import functional as F
+from gradcore.nn import functional as F  # noqa: N812 - torch's name for it
 
 inf, nan = np.inf, np.nan
 INPUTS = {

@@ -12,6 +12,7 @@ from gradcore.ops._extra import generic
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.complex_numbers import view_as_real
 from gradcore.ops.creation import ones
+from gradcore.ops.fft._arguments import BY_ROOT, BY_SIZE, UNSCALED
 from gradcore.ops.fft.transforms import fft_c2c, fft_c2r, fft_r2c
 from gradcore.ops.indexing import narrow
 from gradcore.ops.nn.padding import constant_pad_nd, pad
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
 __all__ = ["istft", "stft"]
-
-_UNSCALED, _BY_ROOT, _BY_SIZE = 0, 1, 2
 
 
 def stft(
@@ -111,7 +110,7 @@ def stft(
     half = not complex_ if onesided is None else onesided
     if half and complex_:
         raise RuntimeError("Cannot have onesided output if window or input is complex")
-    scale = _BY_ROOT if normalized else _UNSCALED
+    scale = BY_ROOT if normalized else UNSCALED
     spectra = fft_c2c(pieces, (2,), scale, False) if complex_ else fft_r2c(pieces, (2,), scale, half)
     # In place, which only names the nodes: the spectra are nobody else's.
     out = transpose_(spectra, 1, 2)
@@ -201,7 +200,7 @@ def istft(
     if weights is None:
         weights = ones(n_fft, dtype=dtypes.real_of(x.dtype), device=x.device)
     x = transpose(x, 1, 2)
-    scale = _BY_ROOT if normalized else _BY_SIZE
+    scale = BY_ROOT if normalized else BY_SIZE
     if return_complex:
         pieces = fft_c2c(x, (2,), scale, True)
     else:

@@ -6,7 +6,7 @@ their spectrum, and back. Sizes are made right before, by cutting and by zeros.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,22 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.op import op, standard
 from gradcore.ops._batching import shifted
-from gradcore.ops._dims import as_integer
 from gradcore.ops._extra import extra, generic
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.cast import to_dtype
 from gradcore.ops.complex_numbers import conjugate
-from gradcore.ops.indexing import narrow
-from gradcore.ops.nn.padding import constant_pad_nd
+from gradcore.ops.fft._arguments import (
+    BY_ROOT,
+    BY_SIZE,
+    UNSCALED,
+    Sizes,
+    as_complex,
+    checked_dim,
+    checked_size,
+    dims_and_sizes,
+    floating,
+    resized,
+    scale_of,
+)
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -47,15 +56,11 @@ __all__ = [
     "rfftn",
 ]
 
-Sizes = int | Sequence[int] | None
-
 _COMPLEX = np.dtype(np.complex128)
 
-# How a transform of n numbers is scaled: not at all, by 1 / sqrt(n), by 1 / n.
-_UNSCALED, _BY_ROOT, _BY_SIZE = 0, 1, 2
 _NORM = {
-    False: {_UNSCALED: "backward", _BY_ROOT: "ortho", _BY_SIZE: "forward"},
-    True: {_UNSCALED: "forward", _BY_ROOT: "ortho", _BY_SIZE: "backward"},
+    False: {UNSCALED: "backward", BY_ROOT: "ortho", BY_SIZE: "forward"},
+    True: {UNSCALED: "forward", BY_ROOT: "ortho", BY_SIZE: "backward"},
 }
 """What the standard calls a scale, in forward transforms and in inverse ones (``True``)."""
 
@@ -65,7 +70,7 @@ _NORM = {
 
 def _complex_arrays(make: Make) -> Iterator[Sample]:
     for shape, dim in (((4,), (0,)), ((2, 3), (0, 1)), ((3, 2, 1), (2, 0)), ((0, 3), (1,))):
-        for scale, inverse in ((_UNSCALED, False), (_BY_ROOT, True), (_BY_SIZE, True)):
+        for scale, inverse in ((UNSCALED, False), (BY_ROOT, True), (BY_SIZE, True)):
             yield Sample(make(*shape, dtype=_COMPLEX), dim=dim, normalization=scale, inverse=inverse)
 
 
@@ -87,7 +92,7 @@ def fft_c2c_vmap(input: Any, dim: tuple[int, ...], normalization: int, inverse: 
 
 def _real_arrays(make: Make) -> Iterator[Sample]:
     for shape, dim in (((4,), (0,)), ((5,), (0,)), ((1,), (0,)), ((2,), (0,)), ((3, 4), (1, 0)), ((0, 3), (1,))):
-        for scale, onesided in ((_UNSCALED, True), (_BY_ROOT, False), (_BY_SIZE, True)):
+        for scale, onesided in ((UNSCALED, True), (BY_ROOT, False), (BY_SIZE, True)):
             yield Sample(make(*shape), dim=dim, normalization=scale, onesided=onesided)
 
 
@@ -122,7 +127,7 @@ def _half_spectra(make: Make) -> Iterator[Sample]:
         ((3, 2), (1, 0), 4),
         ((0, 2), (1,), 3),
     ):
-        for scale in (_UNSCALED, _BY_ROOT, _BY_SIZE):
+        for scale in (UNSCALED, BY_ROOT, BY_SIZE):
             yield Sample(make(*shape, dtype=_COMPLEX), dim=dim, normalization=scale, last_dim_size=n)
 
 
@@ -267,11 +272,11 @@ def rfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = 
     x = as_tensor(input, "rfftn")
     if x.is_complex():
         raise RuntimeError(f"rfftn expects a real-valued input tensor, but got {dtypes.scalar_type_name(x.dtype)}")
-    x = _floating("rfftn", x)
-    dims, sizes = _dims_and_sizes(x, s, dim)
+    x = floating("rfftn", x)
+    dims, sizes = dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError("rfftn must transform at least one axis")
-    return fft_r2c(_resized(x, dims, sizes), dims, _scale(norm, True), True)  # type: ignore[no-any-return]
+    return fft_r2c(resized(x, dims, sizes), dims, scale_of(norm, True), True)  # type: ignore[no-any-return]
 
 
 def irfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = None) -> Tensor:
@@ -282,7 +287,7 @@ def irfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None =
         RuntimeError: no dimension.
     """
     x, dims, last = _to_real("irfftn", input, s, dim)
-    return fft_c2r(x, dims, _scale(norm, False), last)  # type: ignore[no-any-return]
+    return fft_c2r(x, dims, scale_of(norm, False), last)  # type: ignore[no-any-return]
 
 
 def hfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = None) -> Tensor:
@@ -293,7 +298,7 @@ def hfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = 
         RuntimeError: no dimension.
     """
     x, dims, last = _to_real("hfftn", input, s, dim)
-    scale = _scale(norm, True)
+    scale = scale_of(norm, True)
     if len(dims) > 1:
         x = fft_c2c(x, dims[:-1], scale, False)
     return fft_c2r(conjugate(x), dims[-1:], scale, last)  # type: ignore[no-any-return]
@@ -309,12 +314,12 @@ def ihfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None =
     x = as_tensor(input, "ihfftn")
     if x.is_complex():
         raise RuntimeError(f"Only supports floating-point dtypes, but found: {dtypes.scalar_type_name(x.dtype)}")
-    x = _floating("ihfftn", x)
-    dims, sizes = _dims_and_sizes(x, s, dim)
+    x = floating("ihfftn", x)
+    dims, sizes = dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError("ihfftn must transform at least one axis")
-    scale = _scale(norm, False)
-    half = conjugate(fft_r2c(_resized(x, dims, sizes), dims[-1:], scale, True))
+    scale = scale_of(norm, False)
+    half = conjugate(fft_r2c(resized(x, dims, sizes), dims[-1:], scale, True))
     return half if len(dims) == 1 else fft_c2c(half, dims[:-1], scale, True)  # type: ignore[no-any-return]
 
 
@@ -373,13 +378,13 @@ for _several in (fftn, ifftn, rfftn, irfftn):
 
 
 def _full_1d(name: str, input: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
-    x = _floating(name, as_tensor(input, name))
-    at = _dim(dim, x.ndim)
-    size = _size(x.shape[at] if n is None else n)
-    x = _resized(x, (at,), (size,))
+    x = floating(name, as_tensor(input, name))
+    at = checked_dim(dim, x.ndim)
+    size = checked_size(x.shape[at] if n is None else n)
+    x = resized(x, (at,), (size,))
     if x.is_complex():
-        return fft_c2c(x, (at,), _scale(norm, forward), not forward)  # type: ignore[no-any-return]
-    spectrum = fft_r2c(x, (at,), _scale(norm, forward), False)
+        return fft_c2c(x, (at,), scale_of(norm, forward), not forward)  # type: ignore[no-any-return]
+    spectrum = fft_r2c(x, (at,), scale_of(norm, forward), False)
     return spectrum if forward else conjugate(spectrum)  # type: ignore[no-any-return]
 
 
@@ -387,118 +392,38 @@ def _half_1d(name: str, input: Any, n: int | None, dim: int, norm: str | None, f
     x = as_tensor(input, name)
     if x.is_complex():
         raise RuntimeError(f"{name} expects a real input tensor, but got {dtypes.scalar_type_name(x.dtype)}")
-    x = _floating(name, x)
-    at = _dim(dim, x.ndim)
-    size = _size(x.shape[at] if n is None else n)
-    return fft_r2c(_resized(x, (at,), (size,)), (at,), _scale(norm, forward), True)
+    x = floating(name, x)
+    at = checked_dim(dim, x.ndim)
+    size = checked_size(x.shape[at] if n is None else n)
+    return fft_r2c(resized(x, (at,), (size,)), (at,), scale_of(norm, forward), True)
 
 
 def _real_1d(name: str, input: Any, n: int | None, dim: int, norm: str | None, forward: bool) -> Tensor:
-    x = _complex(name, as_tensor(input, name))
-    at = _dim(dim, x.ndim)
-    size = _size(2 * (x.shape[at] - 1) if n is None else n)
-    x = _resized(x, (at,), (size // 2 + 1,))
-    return fft_c2r(conjugate(x) if forward else x, (at,), _scale(norm, forward), size)  # type: ignore[no-any-return]
+    x = as_complex(name, as_tensor(input, name))
+    at = checked_dim(dim, x.ndim)
+    size = checked_size(2 * (x.shape[at] - 1) if n is None else n)
+    x = resized(x, (at,), (size // 2 + 1,))
+    return fft_c2r(conjugate(x) if forward else x, (at,), scale_of(norm, forward), size)  # type: ignore[no-any-return]
 
 
 def _full_nd(name: str, input: Any, s: Sizes, dim: Sizes, norm: str | None, forward: bool) -> Tensor:
-    x = _complex(name, as_tensor(input, name))
-    dims, sizes = _dims_and_sizes(x, s, dim)
-    scale = _scale(norm, forward)
-    x = _resized(x, dims, sizes)
+    x = as_complex(name, as_tensor(input, name))
+    dims, sizes = dims_and_sizes(x, s, dim)
+    scale = scale_of(norm, forward)
+    x = resized(x, dims, sizes)
     return fft_c2c(x, dims, scale, not forward)  # type: ignore[no-any-return]
 
 
 def _to_real(name: str, input: Any, s: Sizes, dim: Sizes) -> tuple[Any, tuple[int, ...], int]:
     """The half spectrum that becomes real numbers, its dimensions, and how many numbers along the last."""
-    x = _complex(name, as_tensor(input, name))
-    dims, sizes = _dims_and_sizes(x, s, dim)
+    x = as_complex(name, as_tensor(input, name))
+    dims, sizes = dims_and_sizes(x, s, dim)
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     given = None if s is None else (s if isinstance(s, int) else tuple(s)[-1])
     last = 2 * (x.shape[dims[-1]] - 1) if given in (None, -1) else sizes[-1]
-    _size(last)
-    return _resized(x, dims, (*sizes[:-1], last // 2 + 1)), dims, last
-
-
-def _floating(name: str, x: Any) -> Any:
-    """``x`` as numbers that can be transformed: integers in the default dtype."""
-    dtype = x.dtype
-    if dtypes.category(dtype) < 2:
-        dtype = dtypes.get_default_dtype()
-        x = x.to(dtype)
-    if dtypes.real_of(dtype) not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(f"Unsupported dtype {dtypes.scalar_type_name(dtype)} for {name}: cast it to float32 first")
-    return x
-
-
-def _complex(name: str, x: Any) -> Any:
-    x = _floating(name, x)
-    return x if x.is_complex() else to_dtype(x, dtype=dtypes.complex_of(x.dtype))
-
-
-def _dim(dim: int, ndim: int) -> int:
-    at = as_integer(dim, "dim")
-    if ndim == 0:
-        raise IndexError(f"Dimension specified as {at} but tensor has no dimensions")
-    if not -ndim <= at < ndim:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got {at})")
-    return at % ndim
-
-
-def _size(n: int) -> int:
-    size = as_integer(n, "n")
-    if size < 1:
-        raise RuntimeError(f"Invalid number of data points ({size}) specified: there must be at least one")
-    return size
-
-
-def _dims_and_sizes(x: Any, s: Sizes, dim: Sizes) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The dimensions transformed, and the size of each before."""
-    ndim = x.ndim
-    given = None if s is None else tuple([as_integer(n, "s") for n in ([s] if isinstance(s, int) else s)])
-    if dim is not None:
-        dims = tuple([_dim(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)])
-        if len(set(dims)) != len(dims):
-            raise RuntimeError(f"FFT dims must be unique, but got {list(dims)}")
-        if given is not None and len(given) != len(dims):
-            raise RuntimeError(
-                f"When given, dim and shape arguments must have the same length, but there are {len(dims)} and {len(given)}"
-            )
-    elif given is not None:
-        if len(given) > ndim:
-            raise RuntimeError(f"Got shape with {len(given)} values but input tensor only has {ndim} dimensions.")
-        dims = tuple(range(ndim - len(given), ndim))
-    else:
-        dims = tuple(range(ndim))
-    sizes = tuple([x.shape[d] for d in dims])
-    if given is not None:
-        sizes = tuple([n if m == -1 else m for n, m in zip(sizes, given, strict=True)])
-    for n in sizes:
-        _size(n)
-    return dims, sizes
-
-
-def _resized(x: Any, dims: tuple[int, ...], sizes: tuple[int, ...]) -> Any:
-    """``x`` cut off, or with zeros put after it, along some dimensions."""
-    padding = [0] * (2 * x.ndim)
-    for d, n in zip(dims, sizes, strict=True):
-        have = x.shape[d]
-        if n < have:
-            x = narrow(x, d, 0, n)
-        elif n > have:
-            padding[2 * (x.ndim - 1 - d) + 1] = n - have
-    return constant_pad_nd(x, padding) if any(padding) else x
-
-
-def _scale(norm: str | None, forward: bool) -> int:
-    if norm == "ortho":
-        return _BY_ROOT
-    if norm in (None, "backward"):
-        return _UNSCALED if forward else _BY_SIZE
-    if norm == "forward":
-        return _BY_SIZE if forward else _UNSCALED
-    raise RuntimeError(f"Invalid normalization mode: {norm!r}; it is one of None, 'backward', 'ortho', 'forward'")
+    checked_size(last)
+    return resized(x, dims, (*sizes[:-1], last // 2 + 1)), dims, last
 
 
 def _ends(xp: Any, x: Any, dim: int, n: int, end: float, between: float) -> Any:

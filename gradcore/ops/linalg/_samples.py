@@ -9,7 +9,14 @@ import numpy as np
 
 from gradcore.testing.samples import Make, Sample, SampleFunction
 
-__all__ = ["as_hermitian", "distinct_eigenvalues", "distinct_singular_values", "invertible", "positive_definite", "unchecked"]
+__all__ = [
+    "as_hermitian",
+    "distinct_eigenvalues",
+    "distinct_singular_values",
+    "invertible",
+    "positive_definite",
+    "unchecked",
+]
 
 
 def invertible(make: Make, *shape: int, low: float = -1.0, high: float = 1.0) -> Any:

@@ -22,6 +22,7 @@ from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.nn._axis_maps import AxisMap, adjoint_of, mapped
+from gradcore.ops.nn.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -268,6 +269,7 @@ _SMOOTHED: dict[str, OpFunction] = {
         ("lanczos", _lanczos, 3),
     )
 }
+_AREAS = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 _RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "lanczos": 2, "trilinear": 3}
 """The number of spatial dimensions of modes that have but one."""
 _NAMES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
@@ -325,9 +327,7 @@ def interpolate(
     if _RANKS.get(mode, rank) != rank:
         raise NotImplementedError(f"Got {input.ndim}D input, but {mode} mode needs {_RANKS[mode] + 2}D input")
     if mode == "area":
-        from gradcore.nn import functional
-
-        return getattr(functional, f"adaptive_avg_pool{rank}d")(input, counts)  # type: ignore[no-any-return]
+        return _AREAS[rank](input, counts)
     made = _SMOOTHED[mode] if antialias else _MODES[mode][rank]
     return _resampled(made, input, counts, bool(align_corners), scales)
 

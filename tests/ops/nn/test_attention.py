@@ -8,7 +8,7 @@ from referee import agree
 
 import gradcore as gc
 from gradcore.func import grad, hessian, vmap
-from gradcore.nn import functional as F
+from gradcore.nn import functional as F  # noqa: N812 - torch's name for it
 
 
 def wave(*shape, phase=0.0):

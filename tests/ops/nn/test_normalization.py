@@ -8,7 +8,7 @@ from referee import agree
 
 import gradcore as gc
 from gradcore.func import grad, vmap
-from gradcore.nn import functional as F
+from gradcore.nn import functional as F  # noqa: N812 - torch's name for it
 
 X = np.sin(np.arange(2 * 6 * 3.0)).reshape(2, 6, 3) * 2
 ROWS, CHANNELS = np.linspace(0.5, 2.0, 3), np.linspace(-1.0, 1.0, 6)

@@ -66,6 +66,17 @@ def test_pdist_of_nothing(shape, torch):
     assert x.grad.tolist() == gc.zeros(*shape).tolist()
 
 
+def test_by_products_of_matrices_unless_they_cancel(monkeypatch, torch):
+    monkeypatch.setattr(distance, "PRODUCTS_FROM", 0)
+    near = A + 1e-9
+    for x, y in ((A, B), (A, np.concatenate([A, B])), (A, near), (np.stack([A, B[:4]]), B)):
+        agree(torch, "t.cdist(x, y)", x, y, order=1)
+    agree(torch, "F.pdist(x)", A.astype(np.float32), order=1)
+    agree(torch, "F.pdist(x)", np.concatenate([A, near, [[np.inf, 0, 0]]]), order=1)
+    x, y = (gc.tensor(v, requires_grad=True) for v in (A, B))
+    assert gc.autograd.gradgradcheck(gc.cdist, (x, y))
+
+
 def test_close_points_far_from_the_origin_keep_their_digits():
     x = gc.tensor([[1e6, 0.0], [1e6 + 1.0, 0.0]], dtype=gc.float32, requires_grad=True)
     gc.cdist(x, x.detach())[0, 1].backward()
