@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-__all__ = ["Array", "Backend", "Namespace", "Scope"]
+__all__ = ["Array", "Backend", "Namespace", "OptionalFunctions", "Scope"]
 
 Array = Any
 """A raw array of some library. The standard defines its behaviour, not its type."""
@@ -29,14 +29,7 @@ class Namespace(Protocol):
     dtype arguments may be NumPy dtype objects, whatever the library's own dtype objects are.
 
     Only what goes beyond the standard is written out here; every other attribute is the standard's function.
-    Optional, with a fallback in the standard's terms where they are missing (``gradcore/ops/_numeric.py``): ``fmax``,
-    ``fmin``, ``fmod``, ``frexp``, ``gcd``, ``lcm``, ``logaddexp2``, and ``special()``, which gives a module of special
-    functions such as ``scipy.special``; ``solve_triangular(a, b, upper, unitriangular)``, which solves ``a @ x = b``
-    for one triangle of each matrix of a batch, and gives infinities where its diagonal has a zero; ``lu_factor(x)``,
-    ``geqrf(x)`` and ``ldl_factor(x, hermitian)``, which give what the LAPACK routines getrf, geqrf and sytrf (hetrf) give;
-    ``eig(x)`` and ``eigvals(x)``, which the standard has from version 2025.12 on, without a fallback; ``cumulative_max(x,
-    axis)``, ``cumulative_min``, ``cumulative_logaddexp``; ``lexsort(keys)``, the order of the columns of a matrix by
-    their first element, then their second, ...
+    What a namespace may have besides, and need not, is described by :class:`OptionalFunctions`.
     """
 
     device: Any
@@ -145,6 +138,142 @@ class Namespace(Protocol):
 
     def strides(self, x: Array, /) -> tuple[int, ...]:
         """Steps between elements along each axis, in elements. Row-major where the library hides its strides."""
+        ...
+
+
+class OptionalFunctions(Protocol):
+    """What a namespace may have, too: gradcore calls each of these where it is there, and does without it where it is not.
+
+    Without it, gradcore computes the same in the standard's terms, unless another thing is said below. Operands are arrays
+    of one device and one dtype, batches are leading dimensions.
+    """
+
+    # Elementwise.
+
+    def fmax(self, x: Array, y: Array, /) -> Array:
+        """The larger one; of a number and NaN, the number."""
+        ...
+
+    def fmin(self, x: Array, y: Array, /) -> Array:
+        """The smaller one; of a number and NaN, the number."""
+        ...
+
+    def fmod(self, x: Array, y: Array, /) -> Array:
+        """The remainder of ``x / y`` that has the sign of ``x``."""
+        ...
+
+    def frexp(self, x: Array, /) -> tuple[Array, Array]:
+        """``m`` and ``e`` with ``x = m * 2**e`` and ``0.5 <= abs(m) < 1``; ``e`` is an int32."""
+        ...
+
+    def gcd(self, x: Array, y: Array, /) -> Array:
+        """The greatest common divisor of integers."""
+        ...
+
+    def lcm(self, x: Array, y: Array, /) -> Array:
+        """The least common multiple of integers."""
+        ...
+
+    def logaddexp2(self, x: Array, y: Array, /) -> Array:
+        """``log2(2**x + 2**y)``."""
+        ...
+
+    def special(self) -> Any:
+        """A module with special functions under the names of ``scipy.special``, as many as it has; or ``None``."""
+        ...
+
+    # Along an axis.
+
+    def cumulative_max(self, x: Array, axis: int, /) -> Array:
+        """The largest element so far; NaN from the first NaN on."""
+        ...
+
+    def cumulative_min(self, x: Array, axis: int, /) -> Array:
+        """The smallest element so far; NaN from the first NaN on."""
+        ...
+
+    def cumulative_logaddexp(self, x: Array, axis: int, /) -> Array:
+        """The logarithm of the sum of the exponentials so far."""
+        ...
+
+    def lexsort(self, keys: Array, /) -> Array:
+        """The order of the columns of a matrix by their first element, then their second, ..."""
+        ...
+
+    def spatial(self) -> Any:
+        """A module with the ``cdist`` of ``scipy.spatial.distance``; or ``None``."""
+        ...
+
+    # Matrices. Pivots and ``info`` are of int32; ``info`` is 0, or the number (from 1 on) of the first pivot that is zero.
+
+    def solve_triangular(self, a: Array, b: Array, upper: bool, unitriangular: bool, /) -> Array:
+        """``a @ x = b`` solved for one triangle of ``a``; infinities (or NaN) where there is a zero on its diagonal."""
+        ...
+
+    def lu_factor(self, x: Array, /) -> tuple[Array, Array, Array]:
+        """Factors, pivots from 1 on, and info, as LAPACK's ``getrf`` gives them."""
+        ...
+
+    def ldl_factor(self, x: Array, hermitian: bool, /) -> tuple[Array, Array, Array]:
+        """Factors, pivots and info for the lower triangle, as LAPACK's ``sytrf`` or ``hetrf`` gives them."""
+        ...
+
+    def geqrf(self, x: Array, /) -> tuple[Array, Array]:
+        """The reflections of a QR decomposition, and their factors, as LAPACK's ``geqrf`` gives them."""
+        ...
+
+    def eig(self, x: Array, /) -> tuple[Array, Array]:
+        """Eigenvalues and eigenvectors of matrices, for a library whose ``linalg`` has none. There is no other way."""
+        ...
+
+    def eigvals(self, x: Array, /) -> Array:
+        """Eigenvalues, for a library whose ``linalg`` has no function for them. There is no other way."""
+        ...
+
+    # Several steps in one. Each of these may decline its operands by giving ``None``.
+
+    def softmax(self, x: Array, axis: int, /) -> Array | None:
+        """``exp(x) / sum(exp(x))`` along an axis."""
+        ...
+
+    def softmax_gradient(self, g: Array, out: Array, axis: int, /) -> Array | None:
+        """``out * (g - sum(g * out))`` along an axis."""
+        ...
+
+    def log_softmax(self, x: Array, axis: int, /) -> Array | None:
+        """``x - log(sum(exp(x)))`` along an axis."""
+        ...
+
+    def log_softmax_gradient(self, g: Array, out: Array, axis: int, /) -> Array | None:
+        """``g - exp(out) * sum(g)`` along an axis."""
+        ...
+
+    def layer_norm(
+        self, x: Array, weight: Array | None, bias: Array | None, size: int, eps: float, /
+    ) -> tuple[Array, Array, Array] | None:
+        """``(x - mean) * r * weight + bias``, the means and ``r = 1 / sqrt(variance + eps)``, over the last ``size`` elements."""
+        ...
+
+    def layer_norm_gradient(
+        self,
+        g: Array,
+        x: Array,
+        weight: Array | None,
+        mean: Array,
+        r: Array,
+        size: int,
+        wanted: tuple[bool, bool, bool],
+        /,
+    ) -> tuple[Array | None, Array | None, Array | None] | None:
+        """The gradients of ``x``, ``weight`` and ``bias``, of which some are wanted; the others are ``None``."""
+        ...
+
+    def gelu(self, x: Array, /) -> Array | None:
+        """``x`` times the share of the standard normal distribution that lies below it."""
+        ...
+
+    def gelu_gradient(self, g: Array, x: Array, /) -> Array | None:
+        """``g`` times the derivative of :meth:`gelu` at ``x``."""
         ...
 
 

@@ -3,7 +3,7 @@
 A rule or forward function calls ``extra(xp, "erf", x)``. The function is, whichever is found first:
 
 * what the namespace has under that name: on tensors the operation that named itself so with ``standard=``; on arrays that
-  of a backend, which has a faster one (an optional function of :class:`gradcore.backend.Namespace`);
+  of a backend, which has a faster one (one of :class:`gradcore.backend.OptionalFunctions`);
 * for a special function, that of the module which the backend gives as ``special()``, such as ``scipy.special``;
 * the fallback, written in the standard's terms and registered beside the operation::
 
@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, TypeVar
+
+from gradcore.namespace import TensorNamespace
 
 __all__ = ["extra", "generic", "has_extra", "offered"]
 
@@ -61,7 +62,7 @@ def offered(xp: Any, name: str, *args: Any) -> Any:
 
     For what a rule can write as well, only slower.
     """
-    function = getattr(xp, name, None) if xp.__class__ is ModuleType else None
+    function = None if isinstance(xp, TensorNamespace) else getattr(xp, name, None)
     return None if function is None else function(*args)
 
 
@@ -71,8 +72,8 @@ def has_extra(xp: Any, name: str) -> bool:
 
 
 def _function(xp: Any, name: str) -> Callable[..., Any] | None:
-    # A backend's namespace is a module, for good; those of tensors come and go with transforms, and must not be kept.
-    return _found(xp, name) if xp.__class__ is ModuleType else _find(xp, name)
+    # A backend's namespace is there for good; those of tensors come and go with transforms, and must not be kept.
+    return _find(xp, name) if isinstance(xp, TensorNamespace) else _found(xp, name)
 
 
 def _find(xp: Any, name: str) -> Callable[..., Any] | None:

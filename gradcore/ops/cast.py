@@ -86,7 +86,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         out = to_device(out, place)
     if dtype is not None and out.dtype != dtype:
         out = cast(out, dtype)
-    return to_dtype(out, dtype=out.dtype) if copy and out is input else out  # type: ignore[no-any-return]
+    return to_dtype(out, dtype=out.dtype) if copy and out is input else out
 
 
 def cpu(self: Tensor) -> Tensor:

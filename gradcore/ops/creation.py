@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -133,13 +134,15 @@ def arange(
     int64 if all three are integers, else the default dtype.
 
     Raises:
-        RuntimeError: a step of 0, or one that leads away from ``end``.
+        RuntimeError: a step of 0, or one that leads away from ``end``, or an end that is not finite.
     """
     if end is None:
         start, end = 0, start
     start, end, step = (_plain(x) for x in (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not all(abs(x) < math.inf for x in (start, end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (step > 0 and start > end) or (step < 0 and start < end):
         raise RuntimeError(
             f"upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}"

@@ -188,8 +188,9 @@ def _dropped(
         return x.mul_(factors) if inplace else x * factors
     # What is dropped becomes -_SATURATION; then all are scaled and moved back to mean 0 and variance 1.
     scale = 1 / math.sqrt((_SATURATION**2 * p + 1) * (1 - p))
-    factors = _factors(x, p, shape, scale)
-    offsets = factors * _SATURATION - _SATURATION * scale * (1 - p)
+    kept = _factors(x, p, shape, 1.0)
+    factors = kept * scale
+    offsets = (kept - 1) * (_SATURATION * scale) + _SATURATION * scale * p
     return x.mul_(factors).add_(offsets) if inplace else x * factors + offsets
 
 

@@ -104,7 +104,7 @@ def _unsafe_masked_index_put_accumulate(
 
 
 def _clamped(xp: Any, indices: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ...]:
-    return tuple([xp.clip(i, -n, n - 1) for i, n in zip(indices, shape, strict=False)])
+    return tuple([xp.clip(i, -n, max(n - 1, 0)) for i, n in zip(indices, shape, strict=False)])
 
 
 def _aligned(indices: Sequence[Any], ndim: int) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 EXCLUDED = {
-    "as_strided": "not comparable: the samples read what lies beside the tensor in its storage",
     "as_strided_partial_views": "not comparable: the samples read what lies before a view, of which they are made anew",
     "to_sparse": "not comparable: there are no sparse tensors",
     "sparse_sampled_addmm": "not comparable: there are no sparse tensors",

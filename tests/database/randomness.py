@@ -24,13 +24,15 @@ RANDOM = {
     "normal_number_mean": False,
     "bernoulli": False,
 }
-WITH_DROPOUT = ("nn_functional_scaled_dot_product_attention", "nn_functional_multi_head_attention_forward")
 DRAWS = 200
 
 
 def is_random(name, kwargs):
     """Whether a call draws random numbers."""
-    if name in WITH_DROPOUT:
+    if name == "nn_functional_multi_head_attention_forward":
+        # The probability, which stands among the arguments without names, is 0.5 in the samples.
+        return kwargs.get("training", True)
+    if name == "nn_functional_scaled_dot_product_attention":
         return kwargs.get("dropout_p", 0.0) > 0
     return name in RANDOM
 

@@ -20,7 +20,6 @@ HEADINGS = {
     "forward_mode": "forward mode",
     "node": "node",
     "saved": "memory",
-    "saved": "memory",
     "inplace": "in place",
     "vmap": "vmap",
     "dtypes": "dtypes",
@@ -40,7 +39,6 @@ came out was compared with PyTorch.
 | second order | gradients of those gradients, with respect to operands and cotangents |
 | forward mode | tangents of the results, for random tangents of the operands |
 | node | the name of `grad_fn` |
-| memory | that the node saves no more bytes for the backward than PyTorch's |
 | memory | that the node saves no more bytes for the backward than PyTorch's |
 | in place | the twin with an underscore: value, node, gradient |
 | vmap | the operator under `func.vmap` |

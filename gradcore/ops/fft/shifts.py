@@ -52,7 +52,7 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, re
     kind = _checked("fftfreq", n, dtype)
     half = (n + 1) // 2
     numbers = cat([arange(half, device=device, dtype=kind), arange(half - n, 0, device=device, dtype=kind)])
-    return _divided(numbers, n, d, requires_grad)
+    return _divided(numbers, n, d, requires_grad)  # type: ignore[no-any-return]
 
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -62,7 +62,7 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, r
         As :func:`fftfreq`.
     """
     kind = _checked("rfftfreq", n, dtype)
-    return _divided(arange(n // 2 + 1, device=device, dtype=kind), n, d, requires_grad)
+    return _divided(arange(n // 2 + 1, device=device, dtype=kind), n, d, requires_grad)  # type: ignore[no-any-return]
 
 
 @standard("fft.fftshift")

@@ -296,4 +296,4 @@ def _kaiser(count: int, beta: float, symmetric: bool) -> Numbers:
     if count < 2:
         return np.ones(count)
     x = 2.0 * _period(count, symmetric) - 1.0
-    return np.i0(beta * np.sqrt(np.maximum(1.0 - x * x, 0.0))) / np.i0(beta)  # type: ignore[no-any-return]
+    return np.i0(beta * np.sqrt(np.maximum(1.0 - x * x, 0.0))) / np.i0(beta)

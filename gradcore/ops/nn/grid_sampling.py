@@ -118,8 +118,8 @@ def _sampler(name: str, node: str, ndim: int) -> OpFunction:
             g_input = _channels_first(xp, xp.getitem(sums, (slice(count), ALL)), (n, *sizes, c))
         if needs[1]:
             # The nearest element stays the nearest.
-            flat = interpolation_mode == _NEAREST
-            g_grid = xp.zeros_like(grid) if flat else xp.reshape(xp.stack(slopes, axis=-1), tuple(grid.shape))
+            constant = interpolation_mode == _NEAREST
+            g_grid = xp.zeros_like(grid) if constant else xp.reshape(xp.stack(slopes, axis=-1), tuple(grid.shape))
         return g_input, g_grid
 
     @made.vmap

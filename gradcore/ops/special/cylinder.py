@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradcore import dtypes
-from gradcore.op import op
+from gradcore.op import OpFunction, op
 from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import refuse_dtype, require_kind
 from gradcore.ops.special._precision import polynomial
@@ -33,79 +33,72 @@ __all__ = [
 _positive = unary(low=0.1, high=9.0)
 
 
-@op(node="SpecialBesselJ0Backward0", promote="float", differentiable=False, elementwise=True, samples=reals)
+def _bessel(node: str, samples: Callable[..., Any]) -> Callable[[Callable[..., Any]], OpFunction]:
+    """What defines one of the functions as an operation."""
+    return op(node=node, promote="float", differentiable=False, elementwise=True, samples=samples)
+
+
+@_bessel("SpecialBesselJ0Backward0", reals)
 def bessel_j0(xp: Any, input: Any, /) -> Any:
     """The Bessel function of the first kind, of order 0."""
     return _of_real(xp, "j0", input, "bessel_j0_cpu")
 
 
-@op(node="SpecialBesselJ1Backward0", promote="float", differentiable=False, elementwise=True, samples=reals)
+@_bessel("SpecialBesselJ1Backward0", reals)
 def bessel_j1(xp: Any, input: Any, /) -> Any:
     """The Bessel function of the first kind, of order 1."""
     return _of_real(xp, "j1", input, "bessel_j1_cpu")
 
 
-@op(node="SpecialBesselY0Backward0", promote="float", differentiable=False, elementwise=True, samples=_positive)
+@_bessel("SpecialBesselY0Backward0", _positive)
 def bessel_y0(xp: Any, input: Any, /) -> Any:
     """The Bessel function of the second kind, of order 0; NaN below 0."""
     return _of_real(xp, "y0", input, "bessel_y0_cpu")
 
 
-@op(node="SpecialBesselY1Backward0", promote="float", differentiable=False, elementwise=True, samples=_positive)
+@_bessel("SpecialBesselY1Backward0", _positive)
 def bessel_y1(xp: Any, input: Any, /) -> Any:
     """The Bessel function of the second kind, of order 1; NaN below 0."""
     return _of_real(xp, "y1", input, "bessel_y1_cpu")
 
 
-@op(node="SpecialModifiedBesselI0Backward0", promote="float", differentiable=False, elementwise=True, samples=reals)
+@_bessel("SpecialModifiedBesselI0Backward0", reals)
 def modified_bessel_i0(xp: Any, input: Any, /) -> Any:
     """The modified Bessel function of the first kind, of order 0; ``i0`` is the same with a derivative."""
     return _of_real(xp, "i0", input, "modified_bessel_i0_cpu")
 
 
-@op(node="SpecialModifiedBesselI1Backward0", promote="float", differentiable=False, elementwise=True, samples=reals)
+@_bessel("SpecialModifiedBesselI1Backward0", reals)
 def modified_bessel_i1(xp: Any, input: Any, /) -> Any:
     """The modified Bessel function of the first kind, of order 1; ``i1`` is the same with a derivative."""
     return _of_real(xp, "i1", input, "modified_bessel_i1_cpu")
 
 
-@op(node="SpecialModifiedBesselK0Backward0", promote="float", differentiable=False, elementwise=True, samples=_positive)
+@_bessel("SpecialModifiedBesselK0Backward0", _positive)
 def modified_bessel_k0(xp: Any, input: Any, /) -> Any:
     """The modified Bessel function of the second kind, of order 0; NaN below 0."""
     return _of_real(xp, "k0", input, "modified_bessel_k0_cpu")
 
 
-@op(node="SpecialModifiedBesselK1Backward0", promote="float", differentiable=False, elementwise=True, samples=_positive)
+@_bessel("SpecialModifiedBesselK1Backward0", _positive)
 def modified_bessel_k1(xp: Any, input: Any, /) -> Any:
     """The modified Bessel function of the second kind, of order 1; NaN below 0."""
     return _of_real(xp, "k1", input, "modified_bessel_k1_cpu")
 
 
-@op(
-    node="SpecialScaledModifiedBesselK0Backward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_positive,
-)
+@_bessel("SpecialScaledModifiedBesselK0Backward0", _positive)
 def scaled_modified_bessel_k0(xp: Any, input: Any, /) -> Any:
     """``exp(input) * modified_bessel_k0(input)``."""
     return _of_real(xp, "k0e", input, "scaled_modified_bessel_k0_cpu")
 
 
-@op(
-    node="SpecialScaledModifiedBesselK1Backward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_positive,
-)
+@_bessel("SpecialScaledModifiedBesselK1Backward0", _positive)
 def scaled_modified_bessel_k1(xp: Any, input: Any, /) -> Any:
     """``exp(input) * modified_bessel_k1(input)``."""
     return _of_real(xp, "k1e", input, "scaled_modified_bessel_k1_cpu")
 
 
-@op(node="SpecialSphericalBesselJ0Backward0", promote="float", differentiable=False, elementwise=True, samples=reals)
+@_bessel("SpecialSphericalBesselJ0Backward0", reals)
 def spherical_bessel_j0(xp: Any, input: Any, /) -> Any:
     """The spherical Bessel function of the first kind, of order 0: ``sin(input) / input``, and 1 at 0."""
     require_wide(xp, input, "spherical_bessel_j0_cpu")

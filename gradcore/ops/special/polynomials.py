@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from gradcore import dtypes
-from gradcore.op import op
+from gradcore.op import OpFunction, op
 from gradcore.ops.special._precision import array_like
 from gradcore.ops.special.cylinder import require_wide
 from gradcore.testing.samples import Make, Sample
@@ -37,162 +38,95 @@ def _arguments_and_degrees(make: Make) -> Iterator[Sample]:
     yield Sample(make(0, 2), make.of([1.0, 2.0]))
 
 
-@op(
-    node="SpecialChebyshevPolynomialTBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+def _polynomial(node: str) -> Callable[[Callable[..., Any]], OpFunction]:
+    """What defines a family of polynomials as an operation."""
+    return op(node=node, promote="float", differentiable=False, elementwise=True, samples=_arguments_and_degrees)
+
+
+@_polynomial("SpecialChebyshevPolynomialTBackward0")
 def chebyshev_polynomial_t(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the first kind, of degree ``n``; 0 for negative degrees."""
-    return _values(xp, input, n, lambda x, n: _first_kind(xp, x, n), "chebyshev_polynomial_t_cpu")
+    return _values(xp, input, n, _first_kind, "chebyshev_polynomial_t_cpu")
 
 
-@op(
-    node="SpecialChebyshevPolynomialUBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialChebyshevPolynomialUBackward0")
 def chebyshev_polynomial_u(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the second kind."""
-    return _values(xp, input, n, lambda x, n: _second_kind(xp, x, n), "chebyshev_polynomial_u_cpu")
+    return _values(xp, input, n, _second_kind, "chebyshev_polynomial_u_cpu")
 
 
-@op(
-    node="SpecialChebyshevPolynomialVBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialChebyshevPolynomialVBackward0")
 def chebyshev_polynomial_v(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the third kind."""
-    return _values(xp, input, n, lambda x, n: _third_kind(xp, x, n), "chebyshev_polynomial_v_cpu")
+    return _values(xp, input, n, _third_kind, "chebyshev_polynomial_v_cpu")
 
 
-@op(
-    node="SpecialChebyshevPolynomialWBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialChebyshevPolynomialWBackward0")
 def chebyshev_polynomial_w(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the fourth kind."""
-    return _values(xp, input, n, lambda x, n: _fourth_kind(xp, x, n), "chebyshev_polynomial_w_cpu")
+    return _values(xp, input, n, _fourth_kind, "chebyshev_polynomial_w_cpu")
 
 
-@op(
-    node="SpecialShiftedChebyshevPolynomialTBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialShiftedChebyshevPolynomialTBackward0")
 def shifted_chebyshev_polynomial_t(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the first kind on [0, 1]: that of ``2 * input - 1``."""
-    return _values(xp, input, n, lambda x, n: _first_kind(xp, _shifted(xp, x), n), "shifted_chebyshev_polynomial_t_cpu")
+    return _values(xp, input, n, _first_kind, "shifted_chebyshev_polynomial_t_cpu", shifted=True)
 
 
-@op(
-    node="SpecialShiftedChebyshevPolynomialUBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialShiftedChebyshevPolynomialUBackward0")
 def shifted_chebyshev_polynomial_u(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the second kind on [0, 1]."""
-    return _values(
-        xp, input, n, lambda x, n: _second_kind(xp, _shifted(xp, x), n), "shifted_chebyshev_polynomial_u_cpu"
-    )
+    return _values(xp, input, n, _second_kind, "shifted_chebyshev_polynomial_u_cpu", shifted=True)
 
 
-@op(
-    node="SpecialShiftedChebyshevPolynomialVBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialShiftedChebyshevPolynomialVBackward0")
 def shifted_chebyshev_polynomial_v(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the third kind on [0, 1]."""
-    return _values(xp, input, n, lambda x, n: _third_kind(xp, _shifted(xp, x), n), "shifted_chebyshev_polynomial_v_cpu")
+    return _values(xp, input, n, _third_kind, "shifted_chebyshev_polynomial_v_cpu", shifted=True)
 
 
-@op(
-    node="SpecialShiftedChebyshevPolynomialWBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialShiftedChebyshevPolynomialWBackward0")
 def shifted_chebyshev_polynomial_w(xp: Any, input: Any, n: Any, /) -> Any:
     """Chebyshev's polynomial of the fourth kind on [0, 1]."""
-    return _values(
-        xp, input, n, lambda x, n: _fourth_kind(xp, _shifted(xp, x), n), "shifted_chebyshev_polynomial_w_cpu"
-    )
+    return _values(xp, input, n, _fourth_kind, "shifted_chebyshev_polynomial_w_cpu", shifted=True)
 
 
-@op(
-    node="SpecialHermitePolynomialHBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialHermitePolynomialHBackward0")
 def hermite_polynomial_h(xp: Any, input: Any, n: Any, /) -> Any:
     """Hermite's polynomial, as physicists have it; NaN for degrees that PyTorch does not go to."""
-    return _values(xp, input, n, lambda x, n: _hermite(xp, x, n, 2.0), "hermite_polynomial_h_cpu")
+    return _values(xp, input, n, functools.partial(_hermite, scale=2.0), "hermite_polynomial_h_cpu")
 
 
-@op(
-    node="SpecialHermitePolynomialHeBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialHermitePolynomialHeBackward0")
 def hermite_polynomial_he(xp: Any, input: Any, n: Any, /) -> Any:
     """Hermite's polynomial, as probability theory has it; NaN for degrees that PyTorch does not go to."""
-    return _values(xp, input, n, lambda x, n: _hermite(xp, x, n, 1.0), "hermite_polynomial_he_cpu")
+    return _values(xp, input, n, functools.partial(_hermite, scale=1.0), "hermite_polynomial_he_cpu")
 
 
-@op(
-    node="SpecialLaguerrePolynomialLBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialLaguerrePolynomialLBackward0")
 def laguerre_polynomial_l(xp: Any, input: Any, n: Any, /) -> Any:
     """Laguerre's polynomial."""
-    return _values(xp, input, n, lambda x, n: _laguerre(xp, x, n), "laguerre_polynomial_l_cpu")
+    return _values(xp, input, n, _laguerre, "laguerre_polynomial_l_cpu")
 
 
-@op(
-    node="SpecialLegendrePolynomialPBackward0",
-    promote="float",
-    differentiable=False,
-    elementwise=True,
-    samples=_arguments_and_degrees,
-)
+@_polynomial("SpecialLegendrePolynomialPBackward0")
 def legendre_polynomial_p(xp: Any, input: Any, n: Any, /) -> Any:
     """Legendre's polynomial."""
-    return _values(xp, input, n, lambda x, n: _legendre(xp, x, n), "legendre_polynomial_p_cpu")
+    return _values(xp, input, n, _legendre, "legendre_polynomial_p_cpu")
 
 
 # The families, for degrees of 1 and more. Formulas: DLMF 18.5 (i), 18.9 (i) and table 18.6.1.
 
 
-def _values(xp: Any, x: Any, n: Any, family: Callable[[Any, Any], Any], kernel: str) -> Any:
+def _values(
+    xp: Any, x: Any, n: Any, family: Callable[[Any, Any, Any], Any], kernel: str, *, shifted: bool = False
+) -> Any:
     like = x if hasattr(x, "dtype") else n
     require_wide(xp, like, kernel)
     x, n = xp.broadcast_arrays(array_like(xp, x, like), xp.trunc(array_like(xp, n, like)))
-    found = xp.where(xp.equal(n, 0.0), 1.0, family(x, n))
+    if shifted:
+        x = xp.subtract(xp.multiply(x, 2.0), 1.0)
+    found = xp.where(xp.equal(n, 0.0), 1.0, family(xp, x, n))
     return xp.where(xp.less(n, 0.0), 0.0, found)
 
 
@@ -257,10 +191,6 @@ def _angles(xp: Any, x: Any, n: Any) -> tuple[Any, Any, Any]:
 
 def _odd(xp: Any, n: Any) -> Any:
     return xp.not_equal(xp.remainder(n, 2.0), 0.0)
-
-
-def _shifted(xp: Any, x: Any) -> Any:
-    return xp.subtract(xp.multiply(x, 2.0), 1.0)
 
 
 def _highest(xp: Any, n: Any, limit: float = math.inf) -> int:
