@@ -181,6 +181,10 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     cuda = cast.cuda
     type_as = cast.type_as
     type = on_demand("gradcore.ops.numeric_types", "type_of")
+
+    # ops/fft
+    stft = on_demand("gradcore.ops.fft.short_time", "stft")
+    istft = on_demand("gradcore.ops.fft.short_time", "istft")
     double = cast.double
     float = cast.float_
     half = cast.half

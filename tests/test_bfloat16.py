@@ -185,3 +185,36 @@ def test_operations_used_before_go_on():
 def test_there_is_no_complex32():
     with pytest.raises(NotImplementedError, match="cfloat"):
         gc.ones(2).chalf()
+
+
+def test_hooks_on_saved_tensors_and_checkpoints():
+    x = gc.tensor([1.5, -0.5], dtype=gc.bfloat16, requires_grad=True)
+    seen = []
+
+    def pack(saved):
+        seen.append(saved.dtype)
+        return saved
+
+    with gc.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+        y = (gc.exp(x) * x).sum()
+    y.backward()
+    want = x.grad.clone()
+    assert set(seen) == {gc.bfloat16}
+    x.grad = None
+    gc.utils.checkpoint.checkpoint(lambda v: (gc.exp(v) * v).sum(), x, use_reentrant=False).backward()
+    assert x.grad.tolist() == want.tolist()
+
+
+def test_learning():
+    layer = gc.nn.Linear(3, 1, dtype=gc.bfloat16)
+    optimizer = gc.optim.SGD(layer.parameters(), lr=0.125, momentum=0.5)
+    x = gc.ones(4, 3, dtype=gc.bfloat16)
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = gc.nn.functional.mse_loss(layer(x), gc.ones(4, 1, dtype=gc.bfloat16))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert all(p.dtype == p.grad.dtype == gc.bfloat16 for p in layer.parameters())

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from gradcore_backends import _pool
+
 __all__ = ["BlockFunctions", "in_blocks"]
 
 Array = Any
@@ -26,6 +28,8 @@ Task = Callable[[int, int], None]
 
 BLOCK = 1 << 16
 """Elements of a block: in single precision a quarter of a megabyte, so that the few arrays of a function stay in the caches."""
+LEAST = 1 << 17
+"""Of fewer elements, whole passes of a softmax stay in the caches, too."""
 SHARED = 1 << 18
 """From so many elements on, it pays to wake other threads up."""
 
@@ -167,7 +171,7 @@ class BlockFunctions:
 
         def make() -> Task:
             ones = np.ones(width, x.dtype)
-            scratch = np.empty((rows_of_block(width), width), x.dtype)
+            scratch = _scratch(rows.shape, x.dtype)
 
             def task(start: int, stop: int) -> None:
                 block, result, exponentials = rows[start:stop], results[start:stop], scratch[: stop - start]
@@ -220,7 +224,7 @@ class BlockFunctions:
 
         def make() -> Task:
             ones = np.ones(size, x.dtype)
-            factors, offsets = _tile(weight, size), _tile(bias, size)
+            factors, offsets = _tile(weight, rows.shape), _tile(bias, rows.shape)
 
             def task(start: int, stop: int) -> None:
                 block, result, count = rows[start:stop], results[start:stop], stop - start
@@ -263,8 +267,8 @@ class BlockFunctions:
         sums = np.zeros((2, -(-rows.shape[0] // step), size), x.dtype)
 
         def make() -> Task:
-            ones, factors = np.ones(size, x.dtype), _tile(weight, size)
-            scratch, products, other = (np.empty((step, size), x.dtype) for _ in range(3))
+            ones, factors = np.ones(size, x.dtype), _tile(weight, rows.shape)
+            scratch, products, other = (_scratch(rows.shape, x.dtype) for _ in range(3))
 
             def task(start: int, stop: int) -> None:
                 count, number = stop - start, start // step
@@ -316,10 +320,10 @@ class BlockFunctions:
         factors = values if g is None else g.reshape(-1)
 
         def make() -> Task:
-            scratch = np.empty((4, BLOCK), np.float32)
+            scratch = [_scratch((values.size, 1), np.float32).reshape(-1) for _ in range(4)]
 
             def task(start: int, stop: int) -> None:
-                z, square, first, second = scratch[:, : stop - start]
+                z, square, first, second = (part[: stop - start] for part in scratch)
                 np.clip(values[start:stop], -bound, bound, out=z)
                 np.multiply(z, z, out=square)
                 for part, leading, coefficients in ((first, top, above), (second, bottom, below)):
@@ -363,7 +367,7 @@ _SLOPE = _single(
 
 def _rows(x: Array, axis: int) -> Array | None:
     """An array as a matrix whose rows lie along the last axis; ``None`` if they cannot be computed here."""
-    if axis % max(x.ndim, 1) != x.ndim - 1 or x.dtype.char not in _FLOATS or not x.flags.c_contiguous or not x.size:
+    if axis % max(x.ndim, 1) != x.ndim - 1 or x.dtype.char not in _FLOATS or not x.flags.c_contiguous or x.size < LEAST:
         return None
     width = x.shape[-1]
     # The arithmetic of short rows costs less than what NumPy spends on each of them.
@@ -383,9 +387,19 @@ def _sums(block: Array, ones: Array) -> Array:
     return np.add.reduce(block, axis=1, keepdims=True)
 
 
-def _tile(row: Array | None, size: int) -> Array | None:
+def _scratch(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Memory for a block of a matrix of this shape. From the pool of the thread: new memory comes with page faults."""
+    rows, width = shape
+    return _pool.empty((min(rows_of_block(width), rows), width), np.dtype(dtype))
+
+
+def _tile(row: Array | None, shape: tuple[int, ...]) -> Array | None:
     """A row repeated for a block: NumPy multiplies equal shapes faster than it broadcasts."""
-    return None if row is None else np.tile(row.reshape(1, size), (rows_of_block(size), 1))
+    if row is None:
+        return None
+    out = _scratch(shape, row.dtype)
+    out[:] = row.reshape(-1)
+    return out
 
 
 def _trailing(shape: tuple[int, ...], size: int) -> int:

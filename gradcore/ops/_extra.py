@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from gradcore.namespace import TensorNamespace
 
-__all__ = ["extra", "generic", "has_extra", "offered"]
+__all__ = ["extra", "generic", "offered"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +53,9 @@ def extra(xp: Any, name: str, *args: Any) -> Any:
     """
     found = _function(xp, name)
     if found is None:
-        raise NotImplementedError(_absent(xp, name))
+        raise NotImplementedError(
+            f"{xp.device} has no function {name!r}: its backend would have to offer it (see gradcore.backend.OptionalFunctions)"
+        )
     return found(*args)
 
 
@@ -62,13 +64,14 @@ def offered(xp: Any, name: str, *args: Any) -> Any:
 
     For what a rule can write as well, only slower.
     """
-    function = None if isinstance(xp, TensorNamespace) else getattr(xp, name, None)
+    function = None if isinstance(xp, TensorNamespace) else _own(xp, name)
     return None if function is None else function(*args)
 
 
-def has_extra(xp: Any, name: str) -> bool:
-    """Whether :func:`extra` would find the function."""
-    return _function(xp, name) is not None
+@functools.cache
+def _own(xp: Any, name: str) -> Callable[..., Any] | None:
+    found: Callable[..., Any] | None = getattr(xp, name, None)
+    return found
 
 
 def _function(xp: Any, name: str) -> Callable[..., Any] | None:
@@ -98,10 +101,3 @@ def _in_own_dtype(xp: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         return out if out.dtype == x.dtype else xp.astype(xp.asarray(out), x.dtype)
 
     return wrapped
-
-
-def _absent(xp: Any, name: str) -> str:
-    hint = ""
-    if name in _SPECIAL or hasattr(xp, "special"):
-        hint = ': it comes from SciPy, which is not installed. To install it: pip install "gradcore[scipy]"'
-    return f"{xp.device} has no function {name!r}{hint}"

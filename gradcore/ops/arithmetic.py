@@ -504,14 +504,14 @@ def radd_operator(self: Tensor, other: Any) -> Any:
     """``other + self``."""
     if other.__class__ is float or other.__class__ is int:
         return add(self, other)
-    return NotImplemented if foreign_left(other) else add(self, other)
+    return NotImplemented if foreign_left(other) else add(as_tensor(self, "__radd__", "self"), other)
 
 
 def rmul_operator(self: Tensor, other: Any) -> Any:
     """``other * self``."""
     if other.__class__ is float or other.__class__ is int:
         return mul(self, other)
-    return NotImplemented if foreign_left(other) else mul(self, other)
+    return NotImplemented if foreign_left(other) else mul(as_tensor(self, "__rmul__", "self"), other)
 
 
 # Helpers

@@ -95,9 +95,7 @@ def squeeze_(self: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return reshape_in_place(squeeze_dim_in_place.op, self, (normalize_dim(dim, self.ndim),), _seen_as)  # type: ignore[arg-type]
 
 
-def as_strided_(
-    self: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Tensor:
+def as_strided_(self: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """Let this tensor see its memory with other sizes and strides; see :func:`gradcore.as_strided`."""
     place = checked_strides(self, size, stride, storage_offset)
     return reshape_in_place(strided_in_place.op, self, place, lambda shape: None)

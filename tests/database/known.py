@@ -14,6 +14,9 @@ EXCLUDED = {
 REMARKS: dict[str, str] = {
     "cholesky_inverse": "PyTorch's forward mode does not agree with finite differences; here it does",
     "svd_lowrank": "where `A - M` has a higher rank than `q`, the result depends on the random numbers drawn",
+    "grid_sampler_2d": "PyTorch computes the coordinates of bfloat16 in bfloat16, which moves them to other elements; here they are exact to float32",
+    "grid_sampler_3d": "PyTorch computes the coordinates of bfloat16 in bfloat16, which moves them to other elements; here they are exact to float32",
+    "nn_functional_grid_sample": "PyTorch computes the coordinates of bfloat16 in bfloat16, which moves them to other elements; here they are exact to float32",
     "as_strided_scatter": "PyTorch gives the first operand a gradient where it was replaced and none where it was kept; gradcore the reverse",
     "logcumsumexp": "PyTorch's forward mode is inexact in float32 and float64, and NaN for complex numbers; its bfloat16 loses gradients beside large elements",
     "masked_logaddexp": "where both operands are masked out, PyTorch's second derivative is NaN; here it is 0",

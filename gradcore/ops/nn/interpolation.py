@@ -66,12 +66,7 @@ class _Resizing:
 
 def _nearest(r: _Resizing) -> tuple[Host, Host | None]:
     """The source position whose cell begins last before the target's cell."""
-    if r.count == r.size:
-        at = np.arange(r.count)
-    elif r.count == 2 * r.size:
-        at = np.arange(r.count) // 2
-    else:
-        at = np.floor(r.targets * r.step).astype(np.int64)
+    at = np.floor(r.targets * r.step).astype(np.int64)
     return np.clip(at, 0, r.size - 1)[None], None
 
 

@@ -121,3 +121,15 @@ def test_cross_entropy_in_parts(size, reduction):
 )
 def test_linear_cross_entropy(expression, torch):
     agree(torch, expression, ROWS, MATRIX)
+
+
+def test_the_module_of_the_linear_cross_entropy():
+    x, target = gc.tensor(ROWS, dtype=gc.float32), gc.tensor([0, 3, 2, 1, 3])
+    layer = gc.nn.LinearCrossEntropyLoss(3, 4, bias=True, label_smoothing=0.1)
+    want = F.cross_entropy(layer.linear(x), target, label_smoothing=0.1)
+    assert layer(x, target).item() == want.item()
+    assert sorted(layer.state_dict()) == ["linear.bias", "linear.weight"]
+    places = gc.nn.LinearCrossEntropyLoss(3, 4, out_features=(2,))
+    assert places(x, gc.zeros(5, 2, dtype=gc.int64)).shape == ()
+    with pytest.raises(RuntimeError, match="expected weight shape"):
+        gc.nn.LinearCrossEntropyLoss(3, 4, weight=gc.ones(3))

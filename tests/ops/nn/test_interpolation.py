@@ -90,6 +90,23 @@ def test_gradients_that_are_not_finite_stay_where_they_are(device):
     np.testing.assert_array_equal(g.numpy(force=True), [[[np.nan, 2.0, 2.0, 2.0]]])
 
 
+def test_gradients_of_a_factor_that_leaves_the_size_as_it_is(device):
+    # PyTorch's gradient is that of another map here.
+    x = gc.tensor(np.arange(6.0).reshape(1, 1, 6), requires_grad=True)
+    out = F.interpolate(x, scale_factor=1.11)
+    assert out.tolist() == [[[0.0, 0.0, 1.0, 2.0, 3.0, 4.0]]]
+    assert gc.autograd.grad(out.sum(), x)[0].tolist() == [[[2.0, 1.0, 1.0, 1.0, 1.0, 0.0]]]
+
+
+def test_one_column_of_a_smoothed_image(device):
+    # PyTorch gives the first row everywhere.
+    x = gc.tensor(np.arange(12.0).reshape(1, 1, 3, 4))
+    out = F.interpolate(x, (3, 1), mode="bilinear", antialias=True)
+    wide = F.interpolate(x, (5, 1), mode="bilinear", antialias=True)
+    np.testing.assert_allclose(out.numpy(force=True).ravel(), [1.5, 5.5, 9.5])
+    assert len(set(wide.numpy(force=True).ravel().tolist())) == 5
+
+
 def test_the_same_size_is_a_copy(device):
     x = gc.ones(1, 1, 3)
     for mode in ("nearest", "nearest-exact", "linear"):
