@@ -81,6 +81,7 @@ from gradcore.ops.shape import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
 from gradcore.ops.sorting import *  # noqa: F403
 from gradcore.ops.special.error_functions import *  # noqa: F403
+from gradcore.ops.taking import *  # noqa: F403
 from gradcore.printing import get_printoptions as get_printoptions
 from gradcore.printing import printoptions as printoptions
 from gradcore.printing import set_printoptions as set_printoptions

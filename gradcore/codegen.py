@@ -27,7 +27,15 @@ if TYPE_CHECKING:
     from gradcore.backend import Array
     from gradcore.op import Op
 
-__all__ = ["Plan", "inplace_function", "operator_function", "public_function"]
+__all__ = ["RESERVED", "Plan", "inplace_function", "operator_function", "public_function", "raise_no_rule"]
+
+RESERVED = frozenset(
+    """
+    OP a0 a1 a2 bits cast current_mode dev forward new node now nr out plain raw recorders save saved sync token
+    wrap
+    """.split()
+)
+"""What the generated functions call their own values: no parameter of an operation may have such a name."""
 
 
 def _function(name: str, op: Op, source: Callable[[], str], **names: Any) -> Any:
@@ -122,7 +130,7 @@ def _plain_case(op: Op, params: str) -> list[str]:
     beside_number = len(op.operands) == 2 and op.promote in ("arithmetic", "float") and op.numbers
     part = [i for i in range(len(op.operands)) if op.takes_part(i)] or [0]
     is_floating = f"a{part[0]}.dtype in dev.floating"
-    conditions = ["((mode := current_mode()) is PLAIN or mode is NO_GRAD)", f"isinstance({first}, Tensor)"]
+    conditions = ["((now := current_mode()) is PLAIN or now is NO_GRAD)", f"isinstance({first}, Tensor)"]
     conditions += [] if beside_number else [f"isinstance({o}, Tensor)" for o in others]
     lines = [
         f"    if {' and '.join(conditions)}:",
@@ -185,16 +193,16 @@ def _plain_case(op: Op, params: str) -> list[str]:
             arguments = "".join(", " + n for n in (first, "saved", *op.params))
             body += [
                 f"if {first}._req: bits |= 1",
-                f"if bits and mode is PLAIN: recorders[bits](out, raw, xp{arguments})",
+                f"if bits and now is PLAIN: recorders[bits](out, raw, xp{arguments})",
             ]
         else:
             arguments = "".join(", " + n for n in (*op.operands, *op.params))
             terms = " | ".join(f"({1 << i} if {o}._req else 0)" for i, o in enumerate(op.operands))
-            one = f"if {first}._req and mode is PLAIN: TENSORS[1](out, raw, xp{arguments})"
-            several = f"if bits and mode is PLAIN: TENSORS[bits](out, raw, xp{arguments})"
+            one = f"if {first}._req and now is PLAIN: TENSORS[1](out, raw, xp{arguments})"
+            several = f"if bits and now is PLAIN: TENSORS[bits](out, raw, xp{arguments})"
             body += [one] if not others else [f"bits = {terms}", several]
     if op.view:
-        body.append(f"attach_view(out, {first}, OP, ({params}), None, mode is PLAIN)")
+        body.append(f"attach_view(out, {first}, OP, ({params}), None, now is PLAIN)")
     body.append("return out")
     return lines + ["            " + line for line in body]
 
@@ -427,7 +435,7 @@ class _Layout:
         lines += checks
         lines += ["xp = tensor_namespace(node._xp)"] if graph else []
         if self.missing:
-            lines.append(f"raise_no_rule({op.name!r}, {self.missing[0]!r})")
+            lines.append(f"raise_no_rule({op.public_name!r}, {self.missing[0]!r})")
         else:
             lines += self._calls(argument)
         return f"def {'graph' if graph else 'raw'}(node, xp, g):\n    " + "\n    ".join(lines)

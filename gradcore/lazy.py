@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-__all__ = ["define", "lazy_function", "on_demand"]
+__all__ = ["define", "forget", "lazy_function", "on_demand"]
 
 
 def define(source: str, name: str, scope: dict[str, Any], origin: str) -> FunctionType:

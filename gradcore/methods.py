@@ -32,6 +32,7 @@ from gradcore.ops import (
     shape_in_place,
     softmax,
     sorting,
+    taking,
 )
 from gradcore.ops import addmm as addmm_ops
 from gradcore.ops import matmul as matmul_ops
@@ -402,10 +403,10 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     scatter_ = gathering.scatter_
     scatter_add = gathering.scatter_add
     scatter_add_ = gathering.scatter_add_
-    take = gathering.take
+    take = taking.take
     take_along_dim = gathering.take_along_dim
-    put = gathering.put
-    put_ = gathering.put_
+    put = taking.put
+    put_ = taking.put_
 
     # ops/statistics/
     cummax = on_demand("gradcore.ops.statistics.running", "cummax")

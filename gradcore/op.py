@@ -108,6 +108,7 @@ def op(
     elementwise: bool | None = None,
     reads_layout: bool = False,
     numbers: bool = True,
+    takes_undefined: bool = False,
     scoped: bool = True,
     standard: str | Sequence[str] = (),
     samples: Callable[..., Iterable[Any]] | None = None,
@@ -130,6 +131,7 @@ def op(
             batch needs no rule. Default: whether ``d`` is given.
         reads_layout: the operation is about how its operand lies in memory; of other layouts it makes something else.
         numbers: ``False`` where PyTorch takes nothing but tensors, though the operands are promoted; rules may give numbers.
+        takes_undefined: a rule gets ``None``, and no zeros, for an output that has no gradient: its terms can be left out.
         scoped: ``False`` if nothing is computed, so that no device scope is needed.
         standard: the name of this operation in the Array API (or in :class:`gradcore.backend.Namespace`), if its
             operands and parameters are the same there; rules that call ``xp.<name>`` then work on tensors, too.
@@ -153,6 +155,7 @@ def op(
         made.samples = samples
         smooth = [nr for nr, name in enumerate(made.outputs) if name not in made.nondifferentiable]
         made.node_class = node_class(node, made.multiple, smooth[0] if len(smooth) == 1 else None, made.savable())
+        made.node_class._takes_undefined = takes_undefined
         for operand, factor in (d if isinstance(d, dict) else {made.operands[0]: d} if d is not None else {}).items():
             made.attach((operand,), _elementwise_rule(factor))
             made.factors[operand] = OnNames(factor)
@@ -258,6 +261,11 @@ class Op:
         self.optional = {name for name in self.operands if name in given}
         self.params = {n: Param(given.get(n, REQUIRED), False) for n in named[max(code.co_posonlyargcount, 1) :]}
         self.params |= {n: Param((forward.__kwdefaults__ or {}).get(n, REQUIRED), True) for n in keywords}
+        hidden = codegen.RESERVED.intersection(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount])
+        if hidden:
+            raise TypeError(
+                f"operation {self.name!r} cannot call a parameter {sorted(hidden)}: generated code uses the name"
+            )
         # A list of further operands, beside those with names; of all operands, where there are no others.
         has_list = bool(code.co_flags & 0x04)
         self.listed = code.co_varnames[code.co_argcount + code.co_kwonlyargcount] if has_list else None
@@ -301,6 +309,8 @@ class Op:
         unknown = set(operands) - set(self.operands)
         if unknown:
             raise TypeError(f"operation {self.name!r} has no operand {sorted(unknown)}; it has {self.operands}")
+        if "g" in self.operands and len(self.operands) > 1 and set(operands) != {"g"}:
+            raise TypeError(f"operation {self.name!r}: in a rule 'g' is the gradient, so the operand of that name is out of reach")
         rule = Rule(function, tuple(operands))
         valid = {"xp", "g", "needs", *self.operands, *(f"{o}_shape" for o in self.operands), *self.params}
         valid |= {f"{self.listed}_shapes"} if self.variadic else {f"{o}_strides" for o in self.operands}

@@ -1,4 +1,8 @@
-"""Special functions, as ``torch.special``."""
+"""Special functions, as ``torch.special``.
+
+All but ``softmax`` and its like work element by element, in the dtype of their operands after promotion; integers become the
+default dtype. Unless a function says otherwise, complex numbers raise NotImplementedError.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that have other parameters in ``nn.functional`` than in ``gradcore``: in-place variants, a default, checks of sizes."""
+"""Functions that have other parameters in ``nn.functional`` than in ``gradcore``: ``inplace``, a default, checks of sizes."""
 
 from __future__ import annotations
 

@@ -139,9 +139,6 @@ from gradcore.ops.nn.unpooling import (
 from gradcore.ops.statistics.distance import cosine_similarity, pairwise_distance, pdist
 from gradcore.ops.statistics.scaling import normalize
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",

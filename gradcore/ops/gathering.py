@@ -1,25 +1,20 @@
-"""Reading and writing at index tensors along one dimension, or in the flattened tensor.
+"""Reading and writing along a dimension, with an index for every element: ``gather``, ``scatter`` and their like.
 
-``gather`` and ``scatter`` take one index for every element; ``index_select``, ``index_add`` ... one for every position of
-a dimension; ``take`` and ``put`` count through all elements. An index out of range raises, except on a GPU, where finding
-one would mean waiting for the device: there it wraps around.
+``index_select``, ``index_add`` ... take one for every position of a dimension; ``take`` and ``put`` (``taking.py``) count
+through all elements. An index out of range raises, except on a GPU, where finding one would mean waiting for the device:
+there it wraps around.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
-from gradcore.inplace import check_graph
 from gradcore.op import is_tensor, op, standard
-from gradcore.ops._batched_indices import number_of_element
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._indices import (
-    Place,
     as_number,
-    cleared_at,
     index_tensor,
     int_samples,
     refuse_negative,
@@ -29,8 +24,6 @@ from gradcore.ops._indices import (
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import fill_value
 from gradcore.ops.broadcasting import broadcast_shapes, expand
-from gradcore.ops.indexing import index as index_at
-from gradcore.ops.indexing import values_put
 from gradcore.ops.shape import reshape
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
@@ -38,17 +31,7 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = [
-    "gather",
-    "put",
-    "scatter",
-    "scatter_add",
-    "take",
-    "take_along_dim",
-]
-
-
-# An index for every element.
+__all__ = ["gather", "scatter", "scatter_add", "take_along_dim"]
 
 
 def _gathers(make: Make) -> Iterator[Sample]:
@@ -314,98 +297,6 @@ def scatter_add_along(values: Tensor, index: Tensor, axis: int, shape: Any, /) -
     return sum_along(values, index, axis, tuple(shape))  # type: ignore[no-any-return]
 
 
-# Counting through all elements.
-
-
-def _flat_indices(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), int_samples(make, [[5, 0], [0, -1]]))
-    yield Sample(make(3), int_samples(make, 1))
-    yield Sample(make(), int_samples(make, [0, 0]))
-
-
-@op(node="TakeBackward0", linear=True, samples=_flat_indices)
-def taken(xp: Any, input: Any, index: Any, /) -> Any:
-    """The elements at positions counted in row-major order."""
-    flat = xp.take(xp.reshape(input, (-1,)), xp.reshape(index, (-1,)), axis=0)
-    return xp.reshape(flat, index.shape)
-
-
-@taken.vjp("input")
-def taken_vjp(xp: Any, g: Any, index: Any, input_shape: Any) -> Any:
-    return xp.reshape(xp.scatter_add(g, (index,), (math.prod(input_shape),)), tuple(input_shape))
-
-
-@taken.vmap
-def taken_vmap(input: Any, index: Any, size: int) -> Any:
-    flat = index_at(_rows(input), number_of_element(size, 1, index), _rows(index), at=(Place(0), Place(1)))
-    return reshape(flat, index.shape)
-
-
-def take(input: Tensor, index: Tensor) -> Tensor:
-    """The elements at positions counted in row-major order, in the shape of ``index``.
-
-    Raises:
-        IndexError: a position is out of range.
-        RuntimeError: ``index`` has another dtype than int64.
-    """
-    input = as_tensor(input, "take")
-    return run_with_index_errors(taken, IndexError, input, index_tensor("take", index, input, "a long tensor"))
-
-
-def _flat_writes(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), int_samples(make, [[5, 0]]), make(2), accumulate=False)
-    yield Sample(make(2, 3), int_samples(make, [1, 1]), make(2), accumulate=True)
-
-
-@op(node="PutBackward0", linear=True, samples=_flat_writes)
-def put_flat(xp: Any, input: Any, index: Any, source: Any, /, accumulate: bool) -> Any:
-    """``input`` with values written, or added, at positions counted in row-major order."""
-    at, values = (xp.reshape(index, (-1,)),), xp.reshape(source, (-1,))
-    if accumulate:
-        return xp.add(input, xp.reshape(xp.scatter_add(values, at, (math.prod(input.shape),)), input.shape))
-    flat = xp.copy(xp.reshape(input, (-1,)))
-    xp.setitem(flat, at, values)
-    return xp.reshape(flat, input.shape)
-
-
-put_flat.op.shares = "none"
-
-
-@put_flat.vjp("input")
-def put_flat_vjp_input(xp: Any, g: Any, index: Any, accumulate: bool) -> Any:
-    if accumulate:
-        return g
-    return xp.reshape(cleared_at(xp, xp.reshape(g, (-1,)), xp.reshape(index, (-1,)), 0), g.shape)
-
-
-@put_flat.vjp("source")
-def put_flat_vjp_source(xp: Any, g: Any, index: Any, source_shape: Any) -> Any:
-    return xp.reshape(xp.getitem(xp.reshape(g, (-1,)), (xp.reshape(index, (-1,)),)), tuple(source_shape))
-
-
-@put_flat.vmap
-def put_flat_vmap(input: Any, index: Any, source: Any, accumulate: bool, size: int) -> Any:
-    at = (number_of_element(size, 1, index), _rows(index))
-    flat = values_put(_rows(input), _rows(source), *at, at=(Place(0), Place(1)), accumulate=accumulate)
-    return reshape(flat, input.shape)
-
-
-def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """``input`` with values written, or added, at positions counted in row-major order.
-
-    Raises:
-        IndexError: a position is out of range, or there are not as many values as positions.
-        RuntimeError: dtypes do not fit.
-    """
-    return run_with_index_errors(put_flat, IndexError, *_put_operands(input, index, source), accumulate)
-
-
-def put_(self: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
-    """Write into this tensor; see :func:`put`."""
-    check_graph(self, "put_", (self, source))
-    return run_with_index_errors(put_flat.inplace, IndexError, *_put_operands(self, index, source), accumulate)
-
-
 # What rules and forward functions share. A 0-d array counts as a vector of one element.
 
 
@@ -423,10 +314,6 @@ def _grid(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
 def vectors(*operands: Any) -> list[Any]:
     """Batches of elements; an element without dimensions as a vector."""
     return [x if x.ndim > 1 else reshape(x, (x.shape[0], 1)) for x in operands]
-
-
-def _rows(x: Any) -> Any:
-    return reshape(x, (x.shape[0], math.prod(x.shape[1:])))
 
 
 def _gathered(xp: Any, x: Any, index: Any, dim: int) -> Any:
@@ -512,19 +399,3 @@ def check_source(function: str, input: Tensor, index: Tensor, src: Tensor) -> No
             f"{dtypes.dtype_name(src.dtype)}"
         )
     check_smaller(function, index, src, "src", None)
-
-
-def _put_operands(input: Any, index: Any, source: Any) -> tuple[Tensor, Tensor, Tensor]:
-    input, source = as_tensor(input, "put_"), as_tensor(source, "put_", "source", 3)
-    index = index_tensor("put_", index, input, "a long tensor")
-    if source.dtype != input.dtype:
-        raise RuntimeError(
-            "put_(): self and source expected to have the same dtype, but got self.dtype = "
-            f"{dtypes.scalar_type_name(input.dtype)} and source.dtype = {dtypes.scalar_type_name(source.dtype)}"
-        )
-    if source.numel() != index.numel():
-        raise IndexError(
-            "put_(): Expected source and index to have the same number of elements, but got source.numel() = "
-            f"{source.numel()}, index.numel() = {index.numel()}"
-        )
-    return input, index, source

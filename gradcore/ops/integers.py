@@ -23,7 +23,12 @@ def _pairs_of_integers(make: Make) -> Iterator[Sample]:
 
 @op(node="GcdBackward0", promote="arithmetic", differentiable=False, elementwise=True, samples=_pairs_of_integers)
 def gcd(xp: Any, input: Any, other: Any, /) -> Any:
-    """The greatest common divisor, which is not negative; of 0 and 0 it is 0."""
+    """The greatest common divisor, which is not negative; of 0 and 0 it is 0.
+
+    Raises:
+        NotImplementedError: the operands are no integers.
+        TypeError: an operand is no tensor.
+    """
     require_kind(xp, input, "iu", "gcd_cpu")
     return extra(xp, "gcd", input, other)
 
@@ -33,7 +38,12 @@ gcd.op.check = lambda given: refuse_numbers("gcd", input=given[0], other=given[1
 
 @op(node="LcmBackward0", promote="arithmetic", differentiable=False, elementwise=True, samples=_pairs_of_integers)
 def lcm(xp: Any, input: Any, other: Any, /) -> Any:
-    """The least common multiple, which is not negative; 0 where one of the two is 0."""
+    """The least common multiple, which is not negative; 0 where one of the two is 0.
+
+    Raises:
+        NotImplementedError: the operands are no integers.
+        TypeError: an operand is no tensor.
+    """
     require_kind(xp, input, "iu", "lcm_cpu")
     return extra(xp, "lcm", input, other)
 

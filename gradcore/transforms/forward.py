@@ -171,7 +171,7 @@ def jvp(op: Op, operands: Sequence[Any], tangents: Sequence[Any], out: Any, para
     if op.jvp is None:
         for i, t in enumerate(tangents):
             if t is not None and op.operand(i) not in op.rules:
-                raise_no_rule(op.name, op.operand(i))
+                raise_no_rule(op.public_name, op.operand(i))
     if op.jvp is not None:
         values = _named(op, primals, out, params)
         names = op.operands if not op.variadic else [op.listed]

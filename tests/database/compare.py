@@ -23,8 +23,6 @@ COLUMNS = ("forward", "gradient", "second", "forward_mode", "node", "saved", "in
 EVERY = [o for o in op_db if o.supports_autograd and torch.float64 in o.supported_backward_dtypes("cpu")]
 FEW_BYTES = 64
 """What a number may take that is an array in one library and not in the other."""
-FEW_BYTES = 64
-"""What a number may take that is an array in one library and not in the other."""
 LIMIT = 150
 """Of entries with more samples, so many are taken, evenly."""
 

@@ -20,7 +20,6 @@ __all__ = [
     "differentiated",
     "embedded",
     "general_solve",
-    "given_undefined",
     "hermitian",
     "in_dtype_of",
     "library_failed",
@@ -160,15 +159,6 @@ def differentiated(x: Any) -> bool:
     """Whether a result of ``x`` may be asked for a derivative: then all is computed that the rule for it needs."""
     mode = current_mode()
     return (mode.grad and x.requires_grad) or x._device.level is not None or mode.dual is not None
-
-
-def given_undefined(function: F) -> F:
-    """Let the rule of an operation see which of its outputs have no gradient: it gets ``None``, and no zeros, for these.
-
-    A term that is left out for them divides by differences of eigenvalues, which may be zero.
-    """
-    function.op.node_class._takes_undefined = True
-    return function
 
 
 def check_gauge(xp: Any, phase: Any, other: Any, message: str) -> None:

@@ -15,7 +15,6 @@ from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import kind_of, refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.linalg._checks import check_decomposable, check_square
-from gradcore.ops.linalg._decompositions import given_undefined
 from gradcore.ops.linalg._elimination import attempted, solved_quietly
 from gradcore.ops.linalg._samples import invertible
 from gradcore.ops.masking import where
@@ -216,8 +215,7 @@ def standard_slogdet(x: Tensor, /) -> return_types.linalg_slogdet:
     return linalg_slogdet(x)
 
 
-@given_undefined  # of a real matrix the sign has no gradient
-@op(node="LinalgSlogdetBackward0", outputs=("sign", "logabsdet"), samples=_matrices)
+@op(node="LinalgSlogdetBackward0", outputs=("sign", "logabsdet"), takes_undefined=True, samples=_matrices)
 def sign_and_logarithm(xp: Any, A: Any, /) -> Any:
     """The sign and the logarithm of the magnitude of determinants."""
     sign, logarithm = xp.linalg.slogdet(A)
@@ -244,7 +242,7 @@ def sign_and_logarithm_vjp(xp: Any, g: Any, A: Any, sign: Any) -> Any:
 def sign_and_logarithm_jvp(xp: Any, A: Any, A_t: Any, sign: Any) -> Any:
     trace = xp.sum(xp.linalg.diagonal(xp.linalg.solve(A, A_t)), axis=-1)
     if kind_of(xp, A) != "c":
-        return None, trace
+        return xp.zeros_like(sign), trace
     turn = xp.multiply(xp.astype(xp.imag(trace), A.dtype), 1j)
     return xp.multiply(sign, turn), xp.real(trace)
 

@@ -19,7 +19,6 @@ from gradcore.ops.linalg._decompositions import (
     diagonal,
     differentiated,
     general_solve,
-    given_undefined,
     hermitian,
     in_dtype_of,
     library_failed,
@@ -55,6 +54,7 @@ def _up_to_phases(values: Any, vectors: Any) -> tuple[Any, Any]:
     node="LinalgEighBackward0",
     outputs=("eigenvalues", "eigenvectors"),
     standard="linalg.eigh",
+    takes_undefined=True,
     samples=_hermitian_matrices,
 )
 def eigh(xp: Any, input: Any, /, upper: bool = False) -> Any:
@@ -95,9 +95,6 @@ def eigh_jvp(xp: Any, input_t: Any, eigenvalues: Any, eigenvectors: Any) -> Any:
 @eigh.vmap
 def eigh_vmap(input: Any, upper: bool) -> Any:
     return eigh(input, upper)
-
-
-given_undefined(eigh)
 
 
 @op(node="LinalgEigvalshBackward0", differentiable=False, samples=unchecked(_hermitian_matrices))
@@ -154,6 +151,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
     node="LinalgEigBackward0",
     outputs=("eigenvalues", "eigenvectors"),
     standard="linalg.eig",
+    takes_undefined=True,
     samples=_matrices,
 )
 def eig(xp: Any, input: Any, /) -> Any:
@@ -193,9 +191,6 @@ def eig_jvp(xp: Any, input_t: Any, eigenvalues: Any, eigenvectors: Any) -> Any:
 @eig.vmap
 def eig_vmap(input: Any) -> Any:
     return eig(input)
-
-
-given_undefined(eig)
 
 
 @op(node="LinalgEigvalsBackward0", differentiable=False, samples=unchecked(_matrices))

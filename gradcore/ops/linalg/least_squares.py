@@ -11,7 +11,6 @@ from gradcore.op import conj, op
 from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.linalg._checks import check_decomposable, common_batch
-from gradcore.ops.linalg._decompositions import given_undefined
 from gradcore.ops.linalg._elimination import rank_tolerance
 from gradcore.testing.samples import Make, Sample
 
@@ -90,11 +89,11 @@ def _differentiable(solution: Any, residuals: Any, rank: Any, values: Any) -> An
     return (solution, residuals) if residuals.numel() else solution
 
 
-@given_undefined
 @op(
     node="LinalgLstsqBackward0",
     outputs=("solution", "residuals", "rank", "singular_values"),
     nondifferentiable=("rank", "singular_values"),
+    takes_undefined=True,
     samples=_overdetermined_and_others,
 )
 def least_squares(

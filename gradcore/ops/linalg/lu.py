@@ -13,7 +13,7 @@ from gradcore.op import op
 from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.linalg._decompositions import adjoint, given_undefined, refuse_half, solve, solve_right
+from gradcore.ops.linalg._decompositions import adjoint, refuse_half, solve, solve_right
 from gradcore.ops.linalg._permutations import orders, permutation_matrices, rows_in_order, rows_put_back
 from gradcore.ops.linalg._samples import distinct_singular_values
 from gradcore.testing.samples import Make, Sample
@@ -125,7 +125,13 @@ def _without_permutation(_: Any, lower: Any, upper: Any) -> tuple[Any, Any]:
     return lower, upper
 
 
-@op(node="LinalgLuBackward0", outputs=("P", "L", "U"), nondifferentiable=("P",), samples=_matrices_for_factors)
+@op(
+    node="LinalgLuBackward0",
+    outputs=("P", "L", "U"),
+    nondifferentiable=("P",),
+    takes_undefined=True,
+    samples=_matrices_for_factors,
+)
 def separate_factors(xp: Any, input: Any, /, pivot: bool = True) -> Any:
     """The permutation, the lower and the upper factor of matrices."""
     factors, pivots, _ = _decomposed(xp, "linalg.lu", input, pivot)
@@ -154,9 +160,6 @@ def separate_factors_jvp(xp: Any, input_t: Any, P: Any, L: Any, U: Any, pivot: b
 def separate_factors_vmap(input: Any, pivot: bool, size: int) -> Any:
     permutation, lower, upper = separate_factors(input, pivot)
     return permutation if pivot else permutation.expand((size, 0)), lower, upper
-
-
-given_undefined(separate_factors)
 
 
 def linalg_lu(A: Tensor, *, pivot: bool = True) -> return_types.linalg_lu:
@@ -189,6 +192,7 @@ def _packed_factors(make: Make) -> Iterator[Sample]:
     node="LuUnpackBackward0",
     outputs=("P", "L", "U"),
     nondifferentiable=("P",),
+    takes_undefined=True,
     samples=_packed_factors,
 )
 def unpacked(xp: Any, LU_data: Any, LU_pivots: Any, /, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
@@ -234,9 +238,6 @@ def unpacked_vmap(LU_data: Any, LU_pivots: Any, unpack_data: bool, unpack_pivots
     if not unpack_data:
         lower, upper = lower.expand((size, 0)), upper.expand((size, 0))
     return permutation, lower, upper
-
-
-given_undefined(unpacked)
 
 
 def lu_unpack(

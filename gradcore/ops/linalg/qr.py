@@ -14,7 +14,6 @@ from gradcore.ops.linalg._decompositions import (
     adjoint,
     diagonal,
     embedded,
-    given_undefined,
     hermitian,
     refuse_half,
     solve_right,
@@ -38,7 +37,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
         yield Sample(distinct_singular_values(make, *shape, dtype=dtypes.complex128))
 
 
-@op(node="LinalgQrBackward0", outputs=("Q", "R"), samples=_matrices)
+@op(node="LinalgQrBackward0", outputs=("Q", "R"), takes_undefined=True, samples=_matrices)
 def factors(xp: Any, input: Any, /, mode: str = "reduced") -> Any:
     """The QR decomposition of matrices."""
     check_matrices("linalg.qr", input)
@@ -94,9 +93,6 @@ def factors_jvp(xp: Any, input_t: Any, Q: Any, R: Any, mode: str) -> Any:
 def factors_vmap(input: Any, mode: str, size: int) -> Any:
     q, r = factors(input, mode)
     return q.expand((size, 0)) if mode == "r" else q, r
-
-
-given_undefined(factors)
 
 
 def linalg_qr(A: Tensor, mode: str = "reduced") -> return_types.linalg_qr:

@@ -16,7 +16,6 @@ from gradcore.ops.linalg._decompositions import (
     diagonal,
     differentiated,
     embedded,
-    given_undefined,
     in_dtype_of,
     library_failed,
     real_dtype,
@@ -53,7 +52,7 @@ def _up_to_phases(u: Any, s: Any, vh: Any) -> tuple[Any, ...]:
     return u.abs(), s, vh.abs(), u[..., :k] @ vh[..., :k, :]
 
 
-@op(node="LinalgSvdBackward0", outputs=("U", "S", "Vh"), samples=_also_full)
+@op(node="LinalgSvdBackward0", outputs=("U", "S", "Vh"), takes_undefined=True, samples=_also_full)
 def decomposed(xp: Any, input: Any, /, full_matrices: bool = False) -> Any:
     """The singular value decomposition of matrices."""
     _check(xp, input)
@@ -145,9 +144,6 @@ def decomposed_jvp(xp: Any, input_t: Any, U: Any, S: Any, Vh: Any, full_matrices
 @decomposed.vmap
 def decomposed_vmap(input: Any, full_matrices: bool) -> Any:
     return decomposed(input, full_matrices)
-
-
-given_undefined(decomposed)
 
 
 @op(node="LinalgSvdvalsBackward0", differentiable=False, samples=unchecked(_matrices))

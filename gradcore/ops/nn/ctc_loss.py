@@ -21,9 +21,9 @@ from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor, require_real
 from gradcore.ops.cast import cast
 from gradcore.ops.creation import tensor
-from gradcore.ops.gathering import take
 from gradcore.ops.masking import where
 from gradcore.ops.softmax import log_softmax
+from gradcore.ops.taking import take
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
