@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.programs import RATE, Run, Unavailable, gradcore_module, torch_module
+from benchmarks.programs import RATE, Run, Unavailable, gradcore_module, torch_module, training_step
 
 __all__ = ["lenet"]
 
@@ -18,33 +18,25 @@ SHAPES = ((6, 1, 5, 5), (6,), (16, 6, 5, 5), (16,), (120, 400), (120,), (84, 120
 def lenet(batch: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
     """Two convolutions with tanh and pooling, three linear layers, cross entropy, backward, SGD."""
 
-    def torch_like(lib: Any, functional: Any, sgd: Any) -> Run:
-        data, labels, weights = _data(batch)
-        x, target = lib.tensor(data, device=device), lib.tensor(labels, device=device)
-        params = [lib.tensor(w, device=device, requires_grad=True) for w in weights]
-        w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = params
-        optimizer = sgd(params, lr=RATE)
+    def torch_like(lib: Any) -> Run:
+        functional = lib.nn.functional
 
-        def run() -> Sequence[Any]:
-            optimizer.zero_grad()
+        def scores(
+            x: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any, w4: Any, b4: Any, w5: Any, b5: Any
+        ) -> Any:
             h = functional.avg_pool2d(lib.tanh(functional.conv2d(x, w1, b1, padding=2)), 2)
             h = functional.avg_pool2d(lib.tanh(functional.conv2d(h, w2, b2)), 2)
             h = lib.tanh(functional.linear(h.reshape(batch, 400), w3, b3))
             h = lib.tanh(functional.linear(h, w4, b4))
-            loss = functional.cross_entropy(functional.linear(h, w5, b5), target)
-            loss.backward()
-            optimizer.step()
-            return loss, *params
+            return functional.linear(h, w5, b5)
 
-        return run
+        return training_step(lib, functional, lib.optim.SGD, scores, _data(batch), device)
 
     def torch() -> Run:
-        lib = torch_module()
-        return torch_like(lib, lib.nn.functional, lib.optim.SGD)
+        return torch_like(torch_module())
 
     def gradcore() -> Run:
-        lib = gradcore_module()
-        return torch_like(lib, lib.nn.functional, lib.optim.SGD)
+        return torch_like(gradcore_module())
 
     def numpy() -> Run:
         x, target, params = _data(batch)

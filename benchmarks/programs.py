@@ -180,22 +180,12 @@ def mlp(batch: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
     """One training step of a classifier: forward, cross entropy, backward, SGD."""
 
     def torch_like(lib: Any, functional: Any, sgd: Any) -> Run:
-        data, labels, weights = _mlp_data(batch)
-        x, target = lib.tensor(data, device=device), lib.tensor(labels, device=device)
-        params = [lib.tensor(w, device=device, requires_grad=True) for w in weights]
-        w1, b1, w2, b2, w3, b3 = params
-        optimizer = sgd(params, lr=RATE)
-
-        def run() -> Sequence[Any]:
-            optimizer.zero_grad()
+        def scores(x: Any, w1: Any, b1: Any, w2: Any, b2: Any, w3: Any, b3: Any) -> Any:
             h = functional.relu(functional.linear(x, w1, b1))
             h = functional.relu(functional.linear(h, w2, b2))
-            loss = functional.cross_entropy(functional.linear(h, w3, b3), target)
-            loss.backward()
-            optimizer.step()
-            return loss, *params
+            return functional.linear(h, w3, b3)
 
-        return run
+        return training_step(lib, functional, sgd, scores, _mlp_data(batch), device)
 
     def torch() -> Run:
         lib = torch_module()
@@ -268,6 +258,34 @@ def mlp(batch: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:
         return run
 
     return {"gradcore": gradcore, "torch": torch, "numpy": numpy, "autograd": autograd}
+
+
+def training_step(
+    lib: Any, functional: Any, sgd: Any, scores: Callable[..., Any], given: tuple[Any, Any, list[Any]], device: str
+) -> Run:
+    """One step of a classifier that is written for PyTorch: forward, cross entropy, backward, SGD.
+
+    Args:
+        lib: PyTorch, or what looks like it.
+        functional: its ``nn.functional``.
+        sgd: its optimizer.
+        scores: the classifier, of the data and the parameters.
+        given: data, labels and parameters, as NumPy arrays.
+        device: where to run.
+    """
+    data, labels, weights = given
+    x, target = lib.tensor(data, device=device), lib.tensor(labels, device=device)
+    params = [lib.tensor(w, device=device, requires_grad=True) for w in weights]
+    optimizer = sgd(params, lr=RATE)
+
+    def run() -> Sequence[Any]:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(scores(x, *params), target)
+        loss.backward()
+        optimizer.step()
+        return loss, *params
+
+    return run
 
 
 def host(value: Any) -> np.ndarray[Any, Any]:

@@ -58,6 +58,7 @@ from gradcore.ops.comparison import *  # noqa: F403
 from gradcore.ops.complex_numbers import *  # noqa: F403
 from gradcore.ops.creation import *  # noqa: F403
 from gradcore.ops.cumulative import *  # noqa: F403
+from gradcore.ops.diagonals import *  # noqa: F403
 from gradcore.ops.division import *  # noqa: F403
 from gradcore.ops.dropout import *  # noqa: F403
 from gradcore.ops.einsum import *  # noqa: F403
@@ -72,16 +73,22 @@ from gradcore.ops.matrix_chain import *  # noqa: F403
 from gradcore.ops.moments import *  # noqa: F403
 from gradcore.ops.norms import *  # noqa: F403
 from gradcore.ops.numpy_indexing import *  # noqa: F403
+from gradcore.ops.powers import *  # noqa: F403
 from gradcore.ops.products import *  # noqa: F403
 from gradcore.ops.rearranging import *  # noqa: F403
 from gradcore.ops.reduction import *  # noqa: F403
 from gradcore.ops.scatter_reduce import *  # noqa: F403
 from gradcore.ops.selecting import *  # noqa: F403
 from gradcore.ops.shape import *  # noqa: F403
+from gradcore.ops.slicing import *  # noqa: F403
+from gradcore.ops.smooth_activation import *  # noqa: F403
 from gradcore.ops.softmax import *  # noqa: F403
 from gradcore.ops.sorting import *  # noqa: F403
 from gradcore.ops.special.error_functions import *  # noqa: F403
+from gradcore.ops.squeezing import *  # noqa: F403
 from gradcore.ops.taking import *  # noqa: F403
+from gradcore.ops.transposing import *  # noqa: F403
+from gradcore.ops.trigonometry import *  # noqa: F403
 from gradcore.printing import get_printoptions as get_printoptions
 from gradcore.printing import printoptions as printoptions
 from gradcore.printing import set_printoptions as set_printoptions

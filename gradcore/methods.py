@@ -15,6 +15,7 @@ from gradcore.ops import (
     complex_numbers,
     creation,
     cumulative,
+    diagonals,
     division,
     elementwise,
     extremum,
@@ -25,14 +26,20 @@ from gradcore.ops import (
     matrix_chain,
     moments,
     norms,
+    powers,
     products,
     rearranging,
     reduction,
     selecting,
     shape_in_place,
+    slicing,
+    smooth_activation,
     softmax,
     sorting,
+    squeezing,
     taking,
+    transposing,
+    trigonometry,
 )
 from gradcore.ops import addmm as addmm_ops
 from gradcore.ops import matmul as matmul_ops
@@ -63,8 +70,8 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     # ops/activation.py
     relu = activation.relu
     relu_ = activation.relu.inplace
-    sigmoid = activation.sigmoid
-    sigmoid_ = activation.sigmoid.inplace
+    sigmoid = smooth_activation.sigmoid
+    sigmoid_ = smooth_activation.sigmoid.inplace
     prelu = activation.prelu
     hardshrink = activation.hardshrink
 
@@ -89,10 +96,10 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     remainder_ = division.remainder_
     fmod = division.fmod
     fmod_ = division.fmod_
-    pow = arithmetic.pow
-    pow_ = arithmetic.pow_
-    square = arithmetic.square
-    square_ = arithmetic.square_
+    pow = powers.pow
+    pow_ = powers.pow_
+    square = powers.square
+    square_ = powers.square_
     floor_divide = division.floor_divide
     floor_divide_ = division.floor_divide.inplace
     neg = arithmetic.neg
@@ -129,9 +136,9 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     __mod__ = division.mod_operator
     __rmod__ = division.rmod_operator
     __imod__ = division.remainder_
-    __pow__ = arithmetic.pow_operator
-    __rpow__ = arithmetic.rpow_operator
-    __ipow__ = arithmetic.pow_
+    __pow__ = powers.pow_operator
+    __rpow__ = powers.rpow_operator
+    __ipow__ = powers.pow_
     __neg__ = arithmetic.neg
     __pos__ = arithmetic.positive
 
@@ -301,34 +308,34 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     round_ = elementwise.round_
     copysign = elementwise.copysign
     copysign_ = elementwise.copysign_
-    atan2 = elementwise.atan2
-    atan2_ = elementwise.atan2.inplace
+    atan2 = trigonometry.atan2
+    atan2_ = trigonometry.atan2.inplace
     hypot = elementwise.hypot
     hypot_ = elementwise.hypot.inplace
     logaddexp = elementwise.logaddexp
     logaddexp2 = elementwise.logaddexp2
     abs = elementwise.abs
     abs_ = elementwise.abs_
-    acos = elementwise.acos
-    acos_ = elementwise.acos.inplace
-    acosh = elementwise.acosh
-    acosh_ = elementwise.acosh.inplace
-    asin = elementwise.asin
-    asin_ = elementwise.asin.inplace
-    asinh = elementwise.asinh
-    asinh_ = elementwise.asinh.inplace
-    atan = elementwise.atan
-    atan_ = elementwise.atan.inplace
-    atanh = elementwise.atanh
-    atanh_ = elementwise.atanh.inplace
+    acos = trigonometry.acos
+    acos_ = trigonometry.acos.inplace
+    acosh = trigonometry.acosh
+    acosh_ = trigonometry.acosh.inplace
+    asin = trigonometry.asin
+    asin_ = trigonometry.asin.inplace
+    asinh = trigonometry.asinh
+    asinh_ = trigonometry.asinh.inplace
+    atan = trigonometry.atan
+    atan_ = trigonometry.atan.inplace
+    atanh = trigonometry.atanh
+    atanh_ = trigonometry.atanh.inplace
     ceil = elementwise.ceil
     ceil_ = elementwise.ceil.inplace
-    cos = elementwise.cos
-    cos_ = elementwise.cos.inplace
-    cosh = elementwise.cosh
-    cosh_ = elementwise.cosh.inplace
-    deg2rad = elementwise.deg2rad
-    deg2rad_ = elementwise.deg2rad.inplace
+    cos = trigonometry.cos
+    cos_ = trigonometry.cos.inplace
+    cosh = trigonometry.cosh
+    cosh_ = trigonometry.cosh.inplace
+    deg2rad = trigonometry.deg2rad
+    deg2rad_ = trigonometry.deg2rad.inplace
     exp = elementwise.exp
     exp_ = elementwise.exp.inplace
     exp2 = elementwise.exp2
@@ -349,42 +356,42 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     log2_ = elementwise.log2.inplace
     nan_to_num = elementwise.nan_to_num
     nan_to_num_ = elementwise.nan_to_num.inplace
-    rad2deg = elementwise.rad2deg
-    rad2deg_ = elementwise.rad2deg.inplace
+    rad2deg = trigonometry.rad2deg
+    rad2deg_ = trigonometry.rad2deg.inplace
     rsqrt = elementwise.rsqrt
     rsqrt_ = elementwise.rsqrt.inplace
     sign = elementwise.sign
     sign_ = elementwise.sign.inplace
-    sin = elementwise.sin
-    sin_ = elementwise.sin.inplace
-    sinh = elementwise.sinh
-    sinh_ = elementwise.sinh.inplace
+    sin = trigonometry.sin
+    sin_ = trigonometry.sin.inplace
+    sinh = trigonometry.sinh
+    sinh_ = trigonometry.sinh.inplace
     sqrt = elementwise.sqrt
     sqrt_ = elementwise.sqrt.inplace
-    tan = elementwise.tan
-    tan_ = elementwise.tan.inplace
-    tanh = elementwise.tanh
-    tanh_ = elementwise.tanh.inplace
+    tan = trigonometry.tan
+    tan_ = trigonometry.tan.inplace
+    tanh = trigonometry.tanh
+    tanh_ = trigonometry.tanh.inplace
     trunc = elementwise.trunc
     trunc_ = elementwise.trunc.inplace
     absolute = elementwise.abs
     absolute_ = elementwise.abs_
     fix = elementwise.trunc
     fix_ = elementwise.trunc.inplace
-    arccos = elementwise.acos
-    arccos_ = elementwise.acos.inplace
-    arcsin = elementwise.asin
-    arcsin_ = elementwise.asin.inplace
-    arctan = elementwise.atan
-    arctan_ = elementwise.atan.inplace
-    arctan2 = elementwise.atan2
-    arctan2_ = elementwise.atan2.inplace
-    arccosh = elementwise.acosh
-    arccosh_ = elementwise.acosh.inplace
-    arcsinh = elementwise.asinh
-    arcsinh_ = elementwise.asinh.inplace
-    arctanh = elementwise.atanh
-    arctanh_ = elementwise.atanh.inplace
+    arccos = trigonometry.acos
+    arccos_ = trigonometry.acos.inplace
+    arcsin = trigonometry.asin
+    arcsin_ = trigonometry.asin.inplace
+    arctan = trigonometry.atan
+    arctan_ = trigonometry.atan.inplace
+    arctan2 = trigonometry.atan2
+    arctan2_ = trigonometry.atan2.inplace
+    arccosh = trigonometry.acosh
+    arccosh_ = trigonometry.acosh.inplace
+    arcsinh = trigonometry.asinh
+    arcsinh_ = trigonometry.asinh.inplace
+    arctanh = trigonometry.atanh
+    arctanh_ = trigonometry.atanh.inplace
     __abs__ = elementwise.abs
 
     # ops/extremum.py
@@ -436,10 +443,10 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     # ops/indexing.py
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
-    select = indexing.select
-    narrow = indexing.narrow
-    select_scatter = indexing.select_scatter
-    slice_scatter = indexing.slice_scatter
+    select = slicing.select
+    narrow = slicing.narrow
+    select_scatter = slicing.select_scatter
+    slice_scatter = slicing.slice_scatter
     index_put = indexing.index_put
     index_put_ = indexing.index_put_
 
@@ -534,13 +541,13 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     tril_ = rearranging.tril.inplace
     triu = rearranging.triu
     triu_ = rearranging.triu.inplace
-    diagonal = rearranging.diagonal
-    diagonal_scatter = rearranging.diagonal_scatter
-    diag = rearranging.diag
-    diag_embed = rearranging.diag_embed
-    diagflat = rearranging.diagflat
-    fill_diagonal_ = rearranging.fill_diagonal_
-    trace = rearranging.trace
+    diagonal = diagonals.diagonal
+    diagonal_scatter = diagonals.diagonal_scatter
+    diag = diagonals.diag
+    diag_embed = diagonals.diag_embed
+    diagflat = diagonals.diagflat
+    fill_diagonal_ = diagonals.fill_diagonal_
+    trace = diagonals.trace
     unfold = rearranging.unfold
 
     # ops/reduction.py
@@ -572,21 +579,21 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     flatten = shape_ops.flatten
     unflatten = shape_ops.unflatten
     contiguous = shape_ops.contiguous
-    permute = shape_ops.permute
-    transpose = shape_ops.transpose
-    swapaxes = shape_ops.swapaxes
-    swapdims = shape_ops.swapdims
-    movedim = shape_ops.movedim
-    moveaxis = shape_ops.movedim
-    t = shape_ops.t
-    T = property(shape_ops.reversed_dims)
-    mT = property(shape_ops.matrix_transpose)
-    H = property(shape_ops.conjugate_transpose)
-    mH = property(shape_ops.batch_adjoint)
-    adjoint = shape_ops.adjoint
+    permute = transposing.permute
+    transpose = transposing.transpose
+    swapaxes = transposing.swapaxes
+    swapdims = transposing.swapdims
+    movedim = transposing.movedim
+    moveaxis = transposing.movedim
+    t = transposing.t
+    T = property(transposing.reversed_dims)
+    mT = property(transposing.matrix_transpose)
+    H = property(transposing.conjugate_transpose)
+    mH = property(transposing.batch_adjoint)
+    adjoint = transposing.adjoint
     as_strided = shape_ops.as_strided
-    unsqueeze = shape_ops.unsqueeze
-    squeeze = shape_ops.squeeze
+    unsqueeze = squeezing.unsqueeze
+    squeeze = squeezing.squeeze
 
     # ops/shape_in_place.py
     t_ = shape_in_place.t_

@@ -22,14 +22,15 @@ __all__ = ["has_narrow", "rounded", "widened", "widening"]
 def has_narrow(raws: Sequence[Any]) -> bool:
     """Whether some of the operands of a call are arrays of bfloat16."""
     narrow = dtypes.narrow()
-    return narrow is not None and any(getattr(x, "dtype", None) == narrow for x in raws)
+    # By class, of which each dtype of NumPy has its own: another library's dtype may not be compared with one of NumPy.
+    return narrow is not None and any(getattr(x, "dtype", None).__class__ is narrow.__class__ for x in raws)
 
 
 def widened(xp: Any, x: Any) -> Any:
     """An array of bfloat16 in float32; of several values, each; anything else as it is."""
     if x.__class__ is list:
         return [widened(xp, y) for y in x]
-    if x.__class__ is xp.array_class and x.dtype == dtypes.narrow():
+    if x.__class__ is xp.array_class and x.dtype.__class__ is dtypes.narrow().__class__:
         return xp.astype(x, dtypes.float32)
     return x
 

@@ -6,9 +6,9 @@ default dtype. Unless a function says otherwise, complex numbers raise NotImplem
 
 from __future__ import annotations
 
-from gradcore.ops.activation import sigmoid as expit
 from gradcore.ops.elementwise import exp2, expm1, log1p, round
 from gradcore.ops.reduction import logsumexp
+from gradcore.ops.smooth_activation import sigmoid as expit
 from gradcore.ops.softmax import log_softmax, softmax
 from gradcore.ops.special.airy import airy_ai
 from gradcore.ops.special.bessel import i0, i0e, i1, i1e

@@ -17,7 +17,7 @@ from gradcore.engine import project
 from gradcore.grad_mode import Mode
 from gradcore.op import RUNTIME, is_tensor, wrap
 from gradcore.ops.reduction import sum as sum_over
-from gradcore.ops.shape import movedim
+from gradcore.ops.transposing import movedim
 from gradcore.transforms.batching import VmapLevel
 from gradcore.transforms.level import Level, lowered
 

@@ -9,7 +9,7 @@ from typing import Any
 from gradcore.func._tree import broadcast_prefix, flatten, unflatten
 from gradcore.op import is_tensor
 from gradcore.ops.joining import cat
-from gradcore.ops.shape import movedim
+from gradcore.ops.transposing import movedim
 from gradcore.transforms.batching import VmapLevel
 
 __all__ = ["vmap"]

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradcore.ops import activation as _activation
+from gradcore.ops import activation, smooth_activation
 from gradcore.ops import dropout as _dropout
 from gradcore.ops import softmax as _softmax
 from gradcore.ops.arithmetic import neg
@@ -67,58 +67,56 @@ _SMALLEST_DRAW = 2.0**-32
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(input, 0)``."""
-    return _activation.relu.inplace(input) if inplace else _activation.relu(input)
+    return activation.relu.inplace(input) if inplace else activation.relu(input)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input, 0), 6)``."""
-    return _activation.relu6_(input) if inplace else _activation.relu6(input)
+    return activation.relu6_(input) if inplace else activation.relu6(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``negative_slope * input``."""
-    return _activation.leaky_relu_(input, negative_slope) if inplace else _activation.leaky_relu(input, negative_slope)
+    return activation.leaky_relu_(input, negative_slope) if inplace else activation.leaky_relu(input, negative_slope)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """``input`` where that is above ``threshold``, else ``value``."""
-    return (
-        _activation.threshold_(input, threshold, value) if inplace else _activation.threshold(input, threshold, value)
-    )
+    return activation.threshold_(input, threshold, value) if inplace else activation.threshold(input, threshold, value)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` cut off at ``min_val`` and ``max_val``."""
     return (
-        _activation.hardtanh.inplace(input, min_val, max_val)
+        activation.hardtanh.inplace(input, min_val, max_val)
         if inplace
-        else _activation.hardtanh(input, min_val, max_val)
+        else activation.hardtanh(input, min_val, max_val)
     )
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(input / 6 + 0.5, 0), 1)``."""
-    return _activation.hardsigmoid.inplace(input) if inplace else _activation.hardsigmoid(input)
+    return activation.hardsigmoid.inplace(input) if inplace else activation.hardsigmoid(input)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * hardsigmoid(input)``."""
-    return _activation.hardswish.inplace(input) if inplace else _activation.hardswish(input)
+    return activation.hardswish.inplace(input) if inplace else activation.hardswish(input)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * sigmoid(input)``."""
-    return _activation.silu.inplace(input) if inplace else _activation.silu(input)
+    return smooth_activation.silu.inplace(input) if inplace else smooth_activation.silu(input)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """``input * tanh(softplus(input))``."""
-    return _activation.mish.inplace(input) if inplace else _activation.mish(input)
+    return smooth_activation.mish.inplace(input) if inplace else smooth_activation.mish(input)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``alpha * (exp(input) - 1)``."""
-    return _activation.elu_(input, alpha) if inplace else _activation.elu(input, alpha)
+    return smooth_activation.elu_(input, alpha) if inplace else smooth_activation.elu(input, alpha)
 
 
 def rrelu(
@@ -130,33 +128,33 @@ def rrelu(
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """The scaled exponential linear unit, whose constants keep mean 0 and variance 1."""
-    return _activation.selu_(input) if inplace else _activation.selu(input)
+    return smooth_activation.selu_(input) if inplace else smooth_activation.selu(input)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``input`` where that is positive, else ``alpha * (exp(input / alpha) - 1)``."""
-    return _activation.celu_(input, alpha) if inplace else _activation.celu(input, alpha)
+    return smooth_activation.celu_(input, alpha) if inplace else smooth_activation.celu(input, alpha)
 
 
-celu_ = _activation.celu_
+celu_ = smooth_activation.celu_
 
 
-elu_ = _activation.elu_
+elu_ = smooth_activation.elu_
 
 
-leaky_relu_ = _activation.leaky_relu_
+leaky_relu_ = activation.leaky_relu_
 
 
-relu_ = _activation.relu.inplace
+relu_ = activation.relu.inplace
 
 
 rrelu_ = _rrelu.rrelu_
 
 
-selu_ = _activation.selu_
+selu_ = smooth_activation.selu_
 
 
-threshold_ = _activation.threshold_
+threshold_ = activation.threshold_
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:

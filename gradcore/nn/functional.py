@@ -42,22 +42,10 @@ from gradcore.nn._functional import (
     threshold,
     threshold_,
 )
-from gradcore.ops.activation import (
-    gelu,
-    glu,
-    hardshrink,
-    logsigmoid,
-    prelu,
-    sigmoid,
-    softplus,
-    softshrink,
-    softsign,
-    tanhshrink,
-)
+from gradcore.ops.activation import glu, hardshrink, prelu, softshrink
 from gradcore.ops.addmm import linear
 from gradcore.ops.binary_cross_entropy import binary_cross_entropy, binary_cross_entropy_with_logits
 from gradcore.ops.cross_entropy import cross_entropy, nll_loss
-from gradcore.ops.elementwise import tanh
 from gradcore.ops.loss import huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss
 from gradcore.ops.nn.adaptive_pooling import (
     adaptive_avg_pool1d,
@@ -136,8 +124,10 @@ from gradcore.ops.nn.unpooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from gradcore.ops.smooth_activation import gelu, logsigmoid, sigmoid, softplus, softsign, tanhshrink
 from gradcore.ops.statistics.distance import cosine_similarity, pairwise_distance, pdist
 from gradcore.ops.statistics.scaling import normalize
+from gradcore.ops.trigonometry import tanh
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -9,12 +9,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gradcore.ops._dims import normalize_dim
+
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
 __all__ = [
     "aligned",
     "along",
+    "dims_of_batch",
     "element_dims",
     "expanded",
     "folded",
@@ -32,6 +35,16 @@ def shifted(dim: Dims) -> Dims:
     if isinstance(dim, tuple):
         return tuple([d + 1 if d >= 0 else d for d in dim])
     return dim + 1 if dim >= 0 else dim
+
+
+def dims_of_batch(x: Tensor, dims: Sequence[int]) -> tuple[int, ...]:
+    """:func:`shifted` dimensions of an element, counted from the front; an element without dimensions has none.
+
+    Raises:
+        IndexError: there is no such dimension.
+    """
+    ndim = x.ndim - 1
+    return tuple([normalize_dim(d, ndim) + 1 for d in dims if ndim or normalize_dim(d, ndim)])
 
 
 def element_dims(x: Tensor) -> tuple[int, ...]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.device import device_of
+from gradcore.grad_mode import is_grad_enabled
 from gradcore.op import is_tensor, wrap
 from gradcore.ops._numeric import refuse_dtype
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["as_tensor", "refuse_numbers", "require_real", "summed_dtype"]
+__all__ = ["as_tensor", "refuse_gradients", "refuse_numbers", "require_real", "summed_dtype"]
 
 
 def as_tensor(x: Any, function: str, argument: str = "input", position: int = 1) -> Tensor:
@@ -30,6 +31,20 @@ def as_tensor(x: Any, function: str, argument: str = "input", position: int = 1)
             f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(x).__name__}"
         )
     return wrap(x, where)
+
+
+def refuse_gradients(function: str, **operands: Any) -> None:
+    """Raise if one of the operands requires grad: for those by which a function has no derivative.
+
+    Raises:
+        RuntimeError: it does, and gradients are recorded.
+    """
+    for name, x in operands.items():
+        if is_tensor(x) and x.requires_grad and is_grad_enabled():
+            raise RuntimeError(
+                f"The function '{function}' is not differentiable with respect to argument '{name}'. This input cannot have "
+                "requires_grad True: detach() it"
+            )
 
 
 def refuse_numbers(function: str, **operands: Any) -> None:

@@ -260,7 +260,10 @@ def _scaled(x: Any, factor: complex) -> Any:
 def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alpha: complex) -> Any:
     """``beta * input + alpha * product``, in the memory of ``product``, which is nobody else's."""
     if alpha != 1 or beta not in (0, 1):
-        _check_factors(name, xp.np_dtype(product.dtype), beta, alpha)
+        if name == "addr" and xp.np_dtype(product.dtype).kind == "b":
+            product = product if alpha else xp.zeros_like(product)
+            return xp.logical_or(product, input) if beta else product
+        beta, alpha = _factors(name, xp.np_dtype(product.dtype), beta, alpha)
     if alpha != 1:
         product *= alpha
     if beta == 1:
@@ -272,22 +275,24 @@ def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alp
 
 def _sum_of_batches(name: str, input: Tensor, product: Tensor, beta: complex, alpha: complex) -> Tensor:
     """:func:`_scaled_sum` of tensors, of which one at least has a batch in front; both broadcast."""
-    _check_factors(name, product.dtype, beta, alpha)
+    beta, alpha = _factors(name, product.dtype, beta, alpha)
     total = product if alpha == 1 else product * alpha
     if beta == 0:
         return broadcast_to(total, broadcast_shapes(total.shape, input.shape)).clone()  # type: ignore[no-any-return]
     return total + (input if beta == 1 else beta * input)  # type: ignore[no-any-return]
 
 
-def _check_factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> None:
-    """Raise for factors that integers cannot be multiplied by without being cut."""
+def _factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> tuple[complex, complex]:
+    """The factors, cut to integers for integers; ``addr`` alone refuses that, as in PyTorch."""
     if dtypes.category(dtype) < 2:
         for which, factor in (("beta", beta), ("alpha", alpha)):
-            if isinstance(factor, (float, complex)):
-                raise RuntimeError(  # noqa: TRY004 - torch's class
+            if isinstance(factor, complex) or (name == "addr" and isinstance(factor, float)):
+                raise RuntimeError(
                     f"For integral input tensors, argument {which} must not be a floating point number, but "
                     f"{name} got {which}={factor}"
                 )
+        beta, alpha = int(beta.real), int(alpha.real)
+    return beta, alpha
 
 
 def _check_expands(name: str, have: Sequence[int], want: Sequence[int]) -> None:

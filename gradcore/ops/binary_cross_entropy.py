@@ -9,7 +9,7 @@ from gradcore.op import op
 from gradcore.ops._extra import extra
 from gradcore.ops._losses import REDUCTIONS, aligned_operands, finish_each, per_element, reduced, reduction_of
 from gradcore.ops._numeric import refuse_dtype
-from gradcore.ops._operands import as_tensor, require_real
+from gradcore.ops._operands import as_tensor, refuse_gradients, require_real
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def binary_cross_entropy(
     """``-(target * log(input) + (1 - target) * log(1 - input))``; the logarithms are cut off at -100.
 
     Raises:
-        RuntimeError: an input is not in [0, 1]; dtypes differ.
+        RuntimeError: an input is not in [0, 1]; dtypes differ; ``weight`` requires grad.
         ValueError: the shapes differ; there is no such reduction.
     """
     reduction = reduction_of(reduction, size_average, reduce)
@@ -41,6 +41,7 @@ def binary_cross_entropy(
             "Please ensure they have the same size."
         )
     require_real("binary_cross_entropy", x.dtype)
+    refuse_gradients("binary_cross_entropy", weight=weight)
     return bernoulli_entropy(x, y, weight, reduction)  # type: ignore[no-any-return]
 
 
@@ -95,6 +96,7 @@ def binary_cross_entropy_with_logits(
     """``binary_cross_entropy(sigmoid(input), target)`` without overflow; ``pos_weight`` weighs the positive outcomes.
 
     Raises:
+        RuntimeError: ``weight`` or ``pos_weight`` requires grad.
         ValueError: the shapes differ; there is no such reduction.
     """
     reduction = reduction_of(reduction, size_average, reduce)
@@ -105,6 +107,7 @@ def binary_cross_entropy_with_logits(
             refuse_dtype("log_sigmoid_cpu", z.dtype)
     if x._data.shape != y._data.shape:
         raise ValueError(f"Target size ({y.shape}) must be the same as input size ({x.shape})")
+    refuse_gradients("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     if weight is None and pos_weight is None:
         return logistic_entropy(x, y, reduction)  # type: ignore[no-any-return]
     return weighted_logistic_entropy(x, y, weight, pos_weight, reduction)  # type: ignore[no-any-return]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gradcore.op import op, standard
 from gradcore.ops._batching import aligned
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.shape import insert_dim, reshape, sizes, view_shape
+from gradcore.ops.shape import reshape, sizes, view_shape
+from gradcore.ops.squeezing import insert_dim
 from gradcore.size import Size
 from gradcore.testing.samples import Make, Sample
 

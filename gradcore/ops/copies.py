@@ -16,7 +16,7 @@ from gradcore.device import resolve
 from gradcore.grad_mode import PLAIN, enter_mode, leave_mode
 from gradcore.lazy import define
 from gradcore.op import OnNames, OpFunction, op, wrap
-from gradcore.ops import broadcasting, indexing, joining, rearranging, shape
+from gradcore.ops import broadcasting, joining, rearranging, shape, slicing, squeezing, transposing
 from gradcore.ops._operands import as_tensor
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ def _copies(*names: tuple[OpFunction, str, str]) -> dict[OpFunction, OpFunction]
 _ALIAS = _copies((shape.alias, "alias_copied", "AliasBackward0_copy"))
 _STRIDED = _copy_of(shape.strided, "strided_copied", "AsStridedBackward0_copy")
 _EXPANDED = _copies((broadcasting.expand_to, "expanded_copied", "ExpandBackward0_copy"))
-_NARROWED = _copies((indexing.slice_along, "narrowed_copied", "NarrowCopyBackward0"))
-_PERMUTED = _copies((shape.permute_to, "permuted_copied", "PermuteBackward0_copy"))
-_SELECTED = _copies((indexing.select, "selected_copied", "SelectBackward0_copy"))
-_SLICED = _copies((indexing.slice_along, "sliced_copied", "SliceBackward0_copy"))
+_NARROWED = _copies((slicing.slice_along, "narrowed_copied", "NarrowCopyBackward0"))
+_PERMUTED = _copies((transposing.permute_to, "permuted_copied", "PermuteBackward0_copy"))
+_SELECTED = _copies((slicing.select, "selected_copied", "SelectBackward0_copy"))
+_SLICED = _copies((slicing.slice_along, "sliced_copied", "SliceBackward0_copy"))
 _SPLIT = _copies((joining.split_evenly, "split_copied", "SplitBackward0_copy"))
 _SPLIT_IN_SIZES = _copies((joining.split_unevenly, "split_with_sizes_copied", "SplitWithSizesBackward0_copy"))
 _UNSAFE_SPLIT = _copies(
@@ -115,15 +115,15 @@ _UNSAFE_SPLIT = _copies(
     (joining.split_unevenly, "split_in_sizes_unsafely", "UnsafeSplitWithSizesBackward0"),
 )
 _SQUEEZED = _copies(
-    (shape.squeeze_all, "squeezed_all_copied", "SqueezeBackward0_copy"),
-    (shape.squeeze_dim, "squeezed_dim_copied", "SqueezeBackward1_copy"),
-    (shape.squeeze_dims, "squeezed_dims_copied", "SqueezeBackward2_copy"),
+    (squeezing.squeeze_all, "squeezed_all_copied", "SqueezeBackward0_copy"),
+    (squeezing.squeeze_dim, "squeezed_dim_copied", "SqueezeBackward1_copy"),
+    (squeezing.squeeze_dims, "squeezed_dims_copied", "SqueezeBackward2_copy"),
 )
-_T = _copies((shape.t, "t_copied", "TBackward0_copy"))
-_TRANSPOSED = _copies((shape.transpose, "transposed_copied", "TransposeBackward0_copy"))
+_T = _copies((transposing.t, "t_copied", "TBackward0_copy"))
+_TRANSPOSED = _copies((transposing.transpose, "transposed_copied", "TransposeBackward0_copy"))
 _UNBOUND = _copies((joining.unbound, "unbound_copied", "UnbindBackward0_copy"))
 _UNFOLDED = _copies((rearranging.unfold, "unfolded_copied", "UnfoldBackward0_copy"))
-_UNSQUEEZED = _copies((shape.insert_dim, "unsqueezed_copied", "UnsqueezeBackward0_copy"))
+_UNSQUEEZED = _copies((squeezing.insert_dim, "unsqueezed_copied", "UnsqueezeBackward0_copy"))
 # Unlike a view, a copy of another shape is possible whatever the strides.
 _VIEWED = _copy_of(shape.view_shape, "viewed_copied", "ViewBackward0_copy", lambda xp, x, shape: xp.reshape(x, shape))
 
@@ -160,22 +160,22 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     ndim = as_tensor(input, "narrow_copy").ndim
     if dim >= ndim:
         raise RuntimeError(f"narrow_copy(): expected dim in range of [{-ndim}, {ndim - 1}], but got {dim}")
-    return _as_copy(_NARROWED, indexing.narrow, input, dim, start, length)  # type: ignore[no-any-return]
+    return _as_copy(_NARROWED, slicing.narrow, input, dim, start, length)  # type: ignore[no-any-return]
 
 
 def permute_copy(input: Tensor, dims: Sequence[int]) -> Tensor:
     """A copy of what :func:`gradcore.permute` shows."""
-    return _as_copy(_PERMUTED, shape.permute, input, dims)  # type: ignore[no-any-return]
+    return _as_copy(_PERMUTED, transposing.permute, input, dims)  # type: ignore[no-any-return]
 
 
 def select_copy(input: Tensor, dim: int, index: int) -> Tensor:
     """A copy of what :func:`gradcore.select` shows."""
-    return _as_copy(_SELECTED, indexing.select, input, dim, index)  # type: ignore[no-any-return]
+    return _as_copy(_SELECTED, slicing.select, input, dim, index)  # type: ignore[no-any-return]
 
 
 def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
     """A copy of ``input[start:end:step]`` along a dimension."""
-    return _as_copy(_SLICED, indexing.slice_of, input, dim, start, end, step)  # type: ignore[no-any-return]
+    return _as_copy(_SLICED, slicing.slice_of, input, dim, start, end, step)  # type: ignore[no-any-return]
 
 
 def split_copy(input: Tensor, split_size: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -190,17 +190,17 @@ def split_with_sizes_copy(input: Tensor, split_sizes: Sequence[int], dim: int = 
 
 def squeeze_copy(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """A copy of what :func:`gradcore.squeeze` shows."""
-    return _as_copy(_SQUEEZED, shape.squeeze, input, dim)  # type: ignore[no-any-return]
+    return _as_copy(_SQUEEZED, squeezing.squeeze, input, dim)  # type: ignore[no-any-return]
 
 
 def t_copy(input: Tensor) -> Tensor:
     """A copy of what :func:`gradcore.t` shows."""
-    return _as_copy(_T, shape.t, input)  # type: ignore[no-any-return]
+    return _as_copy(_T, transposing.t, input)  # type: ignore[no-any-return]
 
 
 def transpose_copy(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """A copy of what :func:`gradcore.transpose` shows."""
-    return _as_copy(_TRANSPOSED, shape.transpose, input, dim0, dim1)  # type: ignore[no-any-return]
+    return _as_copy(_TRANSPOSED, transposing.transpose, input, dim0, dim1)  # type: ignore[no-any-return]
 
 
 def unbind_copy(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -232,7 +232,7 @@ def unsafe_split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int 
 
 def unsqueeze_copy(input: Tensor, dim: int) -> Tensor:
     """A copy of what :func:`gradcore.unsqueeze` shows."""
-    return _as_copy(_UNSQUEEZED, shape.unsqueeze, input, dim)  # type: ignore[no-any-return]
+    return _as_copy(_UNSQUEEZED, squeezing.unsqueeze, input, dim)  # type: ignore[no-any-return]
 
 
 def view_copy(input: Tensor, size: Sequence[int]) -> Tensor:

@@ -14,7 +14,7 @@ from gradcore.op import OpFunction, op
 from gradcore.ops import cast
 from gradcore.ops._batching import aligned, element_dims, folded, rows, unfolded
 from gradcore.ops._losses import REDUCTIONS, finish_each, reduction_of
-from gradcore.ops._operands import as_tensor, require_real
+from gradcore.ops._operands import as_tensor, refuse_gradients, require_real
 from gradcore.ops.division import divide_by_number
 from gradcore.ops.gathering import gather
 from gradcore.ops.masking import where
@@ -83,7 +83,7 @@ def _cross_entropy_of_probabilities(
     axis = _class_axis(logs)
     classes = logs.shape[axis]
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
+        target = target * (1 - label_smoothing) + label_smoothing / max(classes, 1)
     if weight is not None:
         logs = logs * _per_class(weight, logs)
     product = logs * target
@@ -160,9 +160,12 @@ def _nll_loss(x: Any, y: Any, weight: Any, ignore_index: int, reduction: str) ->
             raise RuntimeError(f"expected target dtype to be Long or Byte, but got {dtypes.scalar_type_name(y.dtype)}")
         y = cast.cast(y, dtypes.int64)
     if weight is None:
-        return (nll_nd if places else nll)(x, y, reduction, ignore_index)
-    _check_class_weight(x, weight)
-    return (weighted_nll_nd if places else weighted_nll)(x, y, weight, reduction, ignore_index)
+        out = (nll_nd if places else nll)(x, y, reduction, ignore_index)
+    else:
+        _check_class_weight(x, weight)
+        out = (weighted_nll_nd if places else weighted_nll)(x, y, weight, reduction, ignore_index)
+    # PyTorch has but the case of images, of which others are views.
+    return out.view(out.shape) if reduction == "none" and places and x.ndim != 4 else out
 
 
 def _classified(make: Make) -> Iterator[Sample]:
@@ -473,11 +476,7 @@ def _check_class_weight(x: Any, weight: Any) -> None:
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight "
             f"tensor of shape: {list(weight.shape)}"
         )
-    if weight.requires_grad:
-        raise RuntimeError(
-            "nll_loss is not differentiable with respect to argument 'weight'. This input cannot have "
-            "requires_grad True"
-        )
+    refuse_gradients("nll_loss", weight=weight)
     if weight.dtype != x.dtype:
         raise RuntimeError(
             f"expected scalar type {dtypes.scalar_type_name(x.dtype)} but found "

@@ -13,8 +13,8 @@ from gradcore.op import is_tensor, op
 from gradcore.ops._extra import extra, generic
 from gradcore.ops._numeric import kind_of, number_or_none, require_kind
 from gradcore.ops._operands import as_tensor, refuse_numbers
-from gradcore.ops.arithmetic import pow, pow_
 from gradcore.ops.cast import to
+from gradcore.ops.powers import pow, pow_
 from gradcore.ops.special._precision import widened
 from gradcore.testing.samples import Make, Sample, pairs, reals
 

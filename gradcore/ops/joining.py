@@ -10,8 +10,8 @@ from gradcore.op import is_tensor, op, standard
 from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import atleast_1d, atleast_2d, atleast_3d, expand, list_of_tensors
-from gradcore.ops.indexing import along, slice_along
 from gradcore.ops.shape import reshape
+from gradcore.ops.slicing import along, slice_along
 from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample
 

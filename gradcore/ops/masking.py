@@ -19,7 +19,7 @@ from gradcore.ops.assignment import fill_value
 from gradcore.ops.broadcasting import broadcast_shapes, expand
 from gradcore.ops.cast import cast
 from gradcore.ops.gathering import gather
-from gradcore.ops.indexing import index as index_at
+from gradcore.ops.index_tensors import index as index_at
 from gradcore.ops.joining import unbind
 from gradcore.ops.shape import ALL, reshape
 from gradcore.testing.samples import Make, Sample

@@ -58,11 +58,8 @@ def norm_of_order(input: Tensor, order: float, dim: Dims, keepdim: bool, dtype: 
     """
     x, dims = operand("linalg.vector_norm", input, dim, keepdim)
     x = in_dtype_of_norm("linalg.vector_norm", x, dtype)
-    if (order < 0 or order == math.inf) and count(x.shape, dims) == 0:
-        raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {order:g} norm on an empty tensor because the operation "
-            "does not have an identity"
-        )
+    if order < 0:
+        _refuse_empty(order, x.shape, dims)
     return vector_norm(x, order, dims, keepdim)  # type: ignore[no-any-return]
 
 
@@ -104,6 +101,8 @@ def _norms(make: Make) -> Iterator[Sample]:
 @op(node="LinalgVectorNormBackward0", samples=_norms)
 def vector_norm(xp: Any, input: Any, /, ord: float, dim: tuple[int, ...], keepdim: bool = False) -> Any:
     """The norm of order ``ord`` over some dimensions."""
+    if ord in (math.inf, -math.inf):
+        _refuse_empty(ord, input.shape, dim)
     x = widened(xp, input)
     if ord == 2 and kind_of(xp, x) == "f":
         return narrowed(xp, xp.sqrt(_sum_of_squares(xp, x, dim, keepdim)), input)
@@ -165,6 +164,14 @@ def norm_dim_vjp(xp: Any, g: Any, input: Any, out: Any, ord: float, dim: tuple[i
 @norm_dim.vmap
 def norm_dim_vmap(input: Any, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
     return norm_dim(input, ord, shifted(dim), keepdim)
+
+
+def _refuse_empty(order: float, shape: tuple[int, ...], dim: tuple[int, ...]) -> None:
+    if count(shape, dim) == 0:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {order:g} norm on an empty tensor because the operation "
+            "does not have an identity"
+        )
 
 
 def _sum_of_squares(xp: Any, x: Any, dim: tuple[int, ...], keepdim: bool) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batching import aligned
 from gradcore.ops._indices import Place
-from gradcore.ops.indexing import index, index_adjoint
+from gradcore.ops.index_tensors import index, index_adjoint
 from gradcore.ops.shape import ALL
 from gradcore.testing.samples import Make, Sample
 

@@ -31,8 +31,8 @@ from gradcore.ops.broadcasting import expand
 from gradcore.ops.cast import cast
 from gradcore.ops.creation import full
 from gradcore.ops.gathering import added_along, gathered, scattered, vectors
-from gradcore.ops.indexing import index as index_at
-from gradcore.ops.indexing import values_put
+from gradcore.ops.index_tensors import index as index_at
+from gradcore.ops.index_tensors import values_put
 from gradcore.ops.masking import where
 from gradcore.ops.shape import ALL, reshape
 from gradcore.spelling import numpy_names

@@ -1,14 +1,14 @@
 """Other shapes of the same elements: views that share the memory of their operand.
 
-Repeated dimensions (``expand``) are in ``broadcasting.py``, parts of a tensor (``select``, ``narrow``, ``x[...]``) in
-``indexing.py``; ``joining.py`` puts tensors together and takes them apart.
+The dimensions in another order are in ``transposing.py``, those of size 1 in ``squeezing.py``, repeated ones (``expand``)
+in ``broadcasting.py``, parts of a tensor (``select``, ``narrow``, ``x[...]``) in ``indexing.py``; ``joining.py`` puts
+tensors together and takes them apart.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,37 +17,17 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.device import resolve
 from gradcore.op import op, standard
-from gradcore.ops._dims import normalize_dim, normalize_dims
+from gradcore.ops._dims import normalize_dim
 from gradcore.ops._operands import as_tensor
-from gradcore.spelling import numpy_names
 from gradcore.testing.samples import Make, Sample, reals
 from gradcore.view import replay
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = [
-    "adjoint",
-    "as_strided",
-    "flatten",
-    "moveaxis",
-    "movedim",
-    "permute",
-    "ravel",
-    "reshape",
-    "squeeze",
-    "swapaxes",
-    "swapdims",
-    "t",
-    "transpose",
-    "unflatten",
-    "unsqueeze",
-]
+__all__ = ["as_strided", "flatten", "ravel", "reshape", "unflatten"]
 
 ALL = slice(None)
-
-
-# One shape into another, element by element in row-major order.
 
 
 def _reshapes(make: Make) -> Iterator[Sample]:
@@ -337,292 +317,6 @@ def contiguous(input: Tensor) -> Tensor:
     return input if input.is_contiguous() else clone_contiguous(input)
 
 
-# The dimensions in another order.
-
-
-def _permutations(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), dims=(1, 0))
-    yield Sample(make(2, 3, 4), dims=(2, 0, 1))
-    yield Sample(make(2, 0, 1), dims=(1, 2, 0))
-    yield Sample(make(), dims=())
-
-
-@op(node="PermuteBackward0", view=True, linear=True, samples=_permutations)
-def permute_to(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
-    """``out.shape[i] = input.shape[dims[i]]``."""
-    return xp.permute_dims(input, dims)
-
-
-@permute_to.vjp("input")
-def permute_to_vjp(xp: Any, g: Any, dims: tuple[int, ...]) -> Any:
-    return xp.permute_dims(g, tuple(sorted(range(len(dims)), key=dims.__getitem__)))
-
-
-@permute_to.vmap
-def permute_to_vmap(input: Any, dims: tuple[int, ...]) -> Any:
-    return permute_to(input, (0, *_shifted(input, dims)))
-
-
-def _transpositions(make: Make) -> Iterator[Sample]:
-    yield Sample(make(2, 3), dim0=0, dim1=1)
-    yield Sample(make(2, 3, 4), dim0=-1, dim1=0)
-    yield Sample(make(2, 0), dim0=1, dim1=1)
-    yield Sample(make(), dim0=0, dim1=-1)
-
-
-@op(node="TransposeBackward0", view=True, linear=True, samples=_transpositions)
-def transpose(xp: Any, input: Any, /, dim0: int, dim1: int) -> Any:
-    """``input`` with two of its dimensions exchanged."""
-    return xp.permute_dims(input, _exchanged(len(input.shape), dim0, dim1))
-
-
-@transpose.vjp("input")
-def transpose_vjp(xp: Any, g: Any, dim0: int, dim1: int) -> Any:
-    return xp.permute_dims(g, _exchanged(len(g.shape), dim0, dim1))
-
-
-@transpose.vmap
-def transpose_vmap(input: Any, dim0: int, dim1: int) -> Any:
-    dims = _shifted(input, (dim0, dim1))
-    return transpose(input, *dims) if input.ndim > 1 else alias(input)
-
-
-def _matrices(make: Make) -> Iterator[Sample]:
-    for shape in ((2, 3), (3,), (), (0, 2)):
-        yield Sample(make(*shape))
-
-
-@op(node="TBackward0", view=True, linear=True, samples=_matrices)
-def t(xp: Any, input: Any, /) -> Any:
-    """The transpose of a matrix; tensors of fewer dimensions as they are."""
-    ndim = len(input.shape)
-    _check_at_most_matrix(ndim)
-    return xp.permute_dims(input, tuple(range(ndim))[::-1])
-
-
-@t.vjp("input")
-def t_vjp(xp: Any, g: Any) -> Any:
-    return xp.permute_dims(g, tuple(range(len(g.shape)))[::-1])
-
-
-@t.vmap
-def t_vmap(input: Any) -> Any:
-    _check_at_most_matrix(input.ndim - 1)
-    return transpose(input, 1, 2) if input.ndim == 3 else alias(input)
-
-
-def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
-    """The dimensions in another order: ``out.shape[i] = input.shape[dims[i]]``.
-
-    Raises:
-        RuntimeError: not every dimension is named, or one twice.
-    """
-    input = as_tensor(input, "permute")
-    given = sizes("permute", order, "dims", dims)
-    ndim = len(input._data.shape)
-    if len(given) != ndim:
-        raise RuntimeError(
-            "permute(): number of dimensions in the tensor input does not match the length of the desired ordering of "
-            f"dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(given)}"
-        )
-    found = tuple([normalize_dim(d, ndim) for d in given])
-    if len(set(found)) != ndim:
-        raise RuntimeError(f"permute(): duplicate dims are not allowed, but got {list(given)}")
-    return permute_to(input, found)  # type: ignore[no-any-return]
-
-
-@standard("permute_dims")
-def permute_dims(x: Tensor, /, axes: Sequence[int]) -> Tensor:
-    """The standard's spelling of :func:`permute`."""
-    return permute(x, tuple(axes))
-
-
-@standard("matrix_transpose")
-def matrix_transpose(x: Tensor, /) -> Tensor:
-    """The last two dimensions exchanged, as ``x.mT``.
-
-    Raises:
-        RuntimeError: there are fewer than two.
-    """
-    return transpose(_matrix(x, "mT"), -2, -1)  # type: ignore[no-any-return]
-
-
-def adjoint(input: Tensor) -> Tensor:
-    """The last two dimensions exchanged, and conjugated where complex."""
-    input = as_tensor(input, "adjoint")
-    return _conjugate(transpose(_matrix(input, "adjoint()"), -2, -1))
-
-
-def conjugate_transpose(input: Tensor) -> Tensor:
-    """The conjugate transpose of a matrix, as ``x.H``."""
-    ndim = input.ndim
-    if ndim not in (0, 2):
-        more = " For batches of matrices, use tensor.mH" if ndim > 2 else ""
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{more}")
-    return _conjugate(transpose(input, -2, -1) if ndim else input)
-
-
-def batch_adjoint(input: Tensor) -> Tensor:
-    """The conjugate transpose of a batch of matrices, as ``x.mH``."""
-    return _conjugate(transpose(_matrix(input, "mH"), -2, -1))
-
-
-def reversed_dims(input: Tensor) -> Tensor:
-    """The dimensions in reverse order, as ``x.T``."""
-    if input.ndim > 2:
-        warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated. Use `x.mT` to "
-            "transpose batches of matrices, or `x.permute(*range(x.ndim - 1, -1, -1))` to reverse the dimensions",
-            UserWarning,
-            stacklevel=2,
-        )
-    return permute_to(input, tuple(range(input.ndim))[::-1])  # type: ignore[no-any-return]
-
-
-def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged; another name of :func:`transpose`."""
-    return transpose(input, dim0, dim1)  # type: ignore[no-any-return]
-
-
-def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two dimensions exchanged; another name of :func:`transpose`."""
-    return transpose(input, axis0, axis1)  # type: ignore[no-any-return]
-
-
-@standard("moveaxis")
-def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    """The dimensions ``source`` moved to the positions ``destination``; the others keep their order.
-
-    Raises:
-        RuntimeError: there are more of one than of the other, or one is named twice.
-    """
-    input = as_tensor(input, "movedim")
-    ndim = len(input._data.shape)
-    given = [tuple(d) if isinstance(d, (tuple, list)) else (d,) for d in (source, destination)]
-    if len(given[0]) != len(given[1]):
-        raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(given[0])} dims) should contain the same number "
-            f"of dims as destination ({list(given[1])} dims)"
-        )
-    old, new = ([normalize_dim(d, ndim) for d in dims] for dims in given)
-    for name, dims in (("source", old), ("destination", new)):
-        if len(set(dims)) != len(dims):
-            raise RuntimeError(f"movedim: repeated dim in `{name}` ({dims})")
-    if not ndim:
-        return alias(input)  # type: ignore[no-any-return]
-    order = [d for d in range(ndim) if d not in old]
-    for position, d in sorted(zip(new, old, strict=True)):
-        order.insert(position, d)
-    return permute_to(input, tuple(order))  # type: ignore[no-any-return]
-
-
-moveaxis = movedim
-
-
-# Dimensions of size 1.
-
-
-def _unsqueezed(make: Make) -> Iterator[Sample]:
-    for shape, dim in (((2, 3), 0), ((2, 3), -1), ((), 0), ((0, 2), 1)):
-        yield Sample(make(*shape), dim=dim)
-
-
-@op(node="UnsqueezeBackward0", view=True, linear=True, samples=_unsqueezed)
-def insert_dim(xp: Any, input: Any, /, dim: int) -> Any:
-    """A dimension of size 1 put in at position ``dim``."""
-    return xp.getitem(input, (ALL,) * normalize_dim(dim, len(input.shape) + 1) + (None, ...))
-
-
-@insert_dim.vjp("input")
-def insert_dim_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
-    return xp.reshape(g, input_shape)
-
-
-@insert_dim.vmap
-def insert_dim_vmap(input: Any, dim: int) -> Any:
-    return insert_dim(input, normalize_dim(dim, input.ndim) + 1)
-
-
-@numpy_names
-def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A dimension of size 1 put in at position ``dim``."""
-    return insert_dim(input, dim)  # type: ignore[no-any-return]
-
-
-def _with_ones(make: Make) -> Iterator[Sample]:
-    for shape in ((1, 2, 1, 3), (2, 3), (1, 1), (), (1, 0)):
-        yield Sample(make(*shape))
-
-
-@op(node="SqueezeBackward0", view=True, linear=True, samples=_with_ones)
-def squeeze_all(xp: Any, input: Any, /) -> Any:
-    """``input`` without its dimensions of size 1."""
-    return _without(xp, input, range(len(input.shape)))
-
-
-def _with_ones_at_a_dim(make: Make) -> Iterator[Sample]:
-    for shape, dim in (((1, 2, 1), 0), ((2, 3), 1), ((2, 1), 1), ((), 0)):
-        yield Sample(make(*shape), dim=dim)
-
-
-@op(node="SqueezeBackward1", view=True, linear=True, samples=_with_ones_at_a_dim)
-def squeeze_dim(xp: Any, input: Any, /, dim: int) -> Any:
-    """``input`` without one dimension, if that has size 1."""
-    return _without(xp, input, (dim,))
-
-
-def _with_ones_at_dims(make: Make) -> Iterator[Sample]:
-    for shape, dims in (((1, 2, 1), (0, 2)), ((1, 3), (0, 1)), ((1, 1), (1,)), ((2, 1), ())):
-        yield Sample(make(*shape), dims=dims)
-
-
-@op(node="SqueezeBackward2", view=True, linear=True, samples=_with_ones_at_dims)
-def squeeze_dims(xp: Any, input: Any, /, dims: tuple[int, ...]) -> Any:
-    """``input`` without those of some dimensions that have size 1."""
-    return _without(xp, input, dims)
-
-
-@squeeze_all.vjp("input")
-@squeeze_dim.vjp("input")
-@squeeze_dims.vjp("input")
-def squeeze_vjp(xp: Any, g: Any, input_shape: Any) -> Any:
-    return xp.reshape(g, input_shape)
-
-
-@squeeze_all.vmap
-def squeeze_all_vmap(input: Any) -> Any:
-    return squeeze_dims(input, tuple(range(1, input.ndim)))
-
-
-@squeeze_dim.vmap
-def squeeze_dim_vmap(input: Any, dim: int) -> Any:
-    return squeeze_dims(input, _shifted(input, (dim,)))
-
-
-@squeeze_dims.vmap
-def squeeze_dims_vmap(input: Any, dims: tuple[int, ...]) -> Any:
-    return squeeze_dims(input, _shifted(input, dims))
-
-
-@standard("squeeze")
-@numpy_names
-def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """``input`` without dimensions of size 1: all, or those of ``dim`` that have it."""
-    input = as_tensor(input, "squeeze")
-    if dim is None:
-        return squeeze_all(input)  # type: ignore[no-any-return]
-    ndim = len(input._data.shape)
-    if isinstance(dim, (tuple, list)):
-        return squeeze_dims(input, normalize_dims(dim, ndim))  # type: ignore[no-any-return]
-    return squeeze_dim(input, normalize_dim(dim, ndim))  # type: ignore[no-any-return, arg-type]
-
-
-@standard("expand_dims")
-def expand_dims(x: Tensor, /, *, axis: int = 0) -> Tensor:
-    """The standard's spelling of :func:`unsqueeze`."""
-    return insert_dim(x, axis)  # type: ignore[no-any-return]
-
-
 # Helpers, some of which the neighbouring files use.
 
 
@@ -711,41 +405,3 @@ def inferred(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
         if known > 0 and count % known == 0 and min(shape) == -1:
             return tuple([count // known if n == -1 else n for n in shape])
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
-
-
-def _exchanged(ndim: int, dim0: int, dim1: int) -> tuple[int, ...]:
-    i, j = normalize_dim(dim0, ndim), normalize_dim(dim1, ndim)
-    axes = list(range(ndim))
-    if ndim:
-        axes[i], axes[j] = j, i
-    return tuple(axes)
-
-
-def _without(xp: Any, x: Any, dims: Sequence[int]) -> Any:
-    """``x`` without those of ``dims`` that have size 1."""
-    return xp.getitem(x, (*[0 if n == 1 and d in dims else ALL for d, n in enumerate(x.shape)], ...))
-
-
-def _shifted(input: Any, dims: Sequence[int]) -> tuple[int, ...]:
-    """Dimensions of an element as those of a batch; an element without dimensions has none."""
-    ndim = input.ndim - 1
-    return tuple([normalize_dim(d, ndim) + 1 for d in dims if ndim or normalize_dim(d, ndim)])
-
-
-def _check_at_most_matrix(ndim: int) -> None:
-    if ndim > 2:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D; transpose(-2, -1) takes any"
-        )
-
-
-def _matrix(x: Tensor, what: str) -> Tensor:
-    if x.ndim < 2:
-        raise RuntimeError(
-            f"tensor.{what} is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
-        )
-    return x
-
-
-def _conjugate(x: Tensor) -> Tensor:
-    return x.conj() if x.is_complex() else x

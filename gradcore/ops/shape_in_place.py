@@ -15,18 +15,10 @@ from gradcore import dtypes
 from gradcore.inplace import bump, check_graph, cut_off, is_dense, replace_memory, reshape_in_place
 from gradcore.op import Op, OpFunction, is_tensor, op
 from gradcore.ops._dims import normalize_dim, normalize_dims
-from gradcore.ops.shape import (
-    checked_strides,
-    insert_dim,
-    squeeze_all,
-    squeeze_dim,
-    squeeze_dims,
-    strided,
-    t,
-    transpose,
-    view_shape,
-)
+from gradcore.ops.shape import checked_strides, strided, view_shape
 from gradcore.ops.shape import sizes as sizes_of
+from gradcore.ops.squeezing import insert_dim, squeeze_all, squeeze_dim, squeeze_dims
+from gradcore.ops.transposing import t, transpose
 from gradcore.spelling import numpy_names
 from gradcore.view import edge_of
 

@@ -18,8 +18,8 @@ from gradcore.ops._indices import (
     run_with_index_errors,
 )
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.indexing import index as index_at
-from gradcore.ops.indexing import values_put
+from gradcore.ops.index_tensors import index as index_at
+from gradcore.ops.index_tensors import values_put
 from gradcore.ops.shape import reshape
 from gradcore.testing.samples import Make, Sample
 

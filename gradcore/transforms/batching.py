@@ -24,7 +24,7 @@ from gradcore.device import device
 from gradcore.grad_mode import Mode, current_mode
 from gradcore.inplace import check_fits, check_inplace
 from gradcore.op import RUNTIME, STANDARD, Op, is_tensor, wrap
-from gradcore.ops import broadcasting, indexing, joining, shape
+from gradcore.ops import broadcasting, joining, slicing, squeezing
 from gradcore.transforms.level import Level, LevelNamespace, below, like, lowered, raise_escaped
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class VmapLevel(Level):
         )
         results = [
             op.apply(
-                tuple(indexing.select(x, 0, i) if flag else x for x, flag in zip(values, flags, strict=True)), params
+                tuple(slicing.select(x, 0, i) if flag else x for x, flag in zip(values, flags, strict=True)), params
             )
             for i in range(self.size)
         ]
@@ -262,7 +262,7 @@ def _value(level: VmapLevel, x: Any) -> Any:
 
 def _expanded(x: Tensor, size: int) -> Tensor:
     """A tensor repeated along a new first dimension, in the same memory."""
-    return broadcasting.expand(shape.unsqueeze(x, 0), (size, *x.shape))
+    return broadcasting.expand(squeezing.unsqueeze(x, 0), (size, *x.shape))
 
 
 def _promoted(op: Op, lifted: Sequence[Any], values: Sequence[Any]) -> Sequence[Any]:

@@ -8,8 +8,8 @@ from typing import Any
 from gradcore import dtypes
 from gradcore.ops._dims import as_integer
 from gradcore.ops.cast import to_dtype
-from gradcore.ops.indexing import narrow
 from gradcore.ops.nn.padding import constant_pad_nd
+from gradcore.ops.slicing import narrow
 
 __all__ = [
     "BY_ROOT",

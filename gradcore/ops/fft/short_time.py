@@ -14,11 +14,11 @@ from gradcore.ops.complex_numbers import view_as_real
 from gradcore.ops.creation import ones
 from gradcore.ops.fft._arguments import BY_ROOT, BY_SIZE, UNSCALED
 from gradcore.ops.fft.transforms import fft_c2c, fft_c2r, fft_r2c
-from gradcore.ops.indexing import narrow
 from gradcore.ops.nn.padding import constant_pad_nd, pad
 from gradcore.ops.rearranging import unfold
-from gradcore.ops.shape import transpose
 from gradcore.ops.shape_in_place import squeeze_, transpose_
+from gradcore.ops.slicing import narrow
+from gradcore.ops.transposing import transpose
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gradcore import dtypes
 from gradcore.op import standard
-from gradcore.ops import matrix_chain, products, rearranging
+from gradcore.ops import diagonals, matrix_chain, products
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.matmul import matmul, vdot
 from gradcore.ops.matrix_chain import multi_dot
@@ -32,7 +32,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """The diagonals of matrices, a view; see :func:`gradcore.diagonal`."""
-    return rearranging.diagonal(as_tensor(A, "linalg.diagonal", "A"), offset, dim1, dim2)  # type: ignore[no-any-return]
+    return diagonals.diagonal(as_tensor(A, "linalg.diagonal", "A"), offset, dim1, dim2)  # type: ignore[no-any-return]
 
 
 @standard("linalg.diagonal")

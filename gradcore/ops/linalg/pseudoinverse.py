@@ -10,7 +10,7 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.op import is_tensor, op, standard
 from gradcore.ops._batching import aligned
-from gradcore.ops._operands import as_tensor
+from gradcore.ops._operands import as_tensor, refuse_gradients
 from gradcore.ops.linalg._decompositions import adjoint, real_dtype, scaled_columns, scaled_rows
 from gradcore.ops.linalg._samples import as_hermitian, distinct_singular_values, positive_definite
 from gradcore.ops.linalg.eigen import eigh
@@ -110,7 +110,7 @@ def linalg_pinv(
 
     Raises:
         LinAlgError: a matrix is not finite.
-        RuntimeError: the matrices are of integers, or a tolerance is complex.
+        RuntimeError: the matrices are of integers, or a tolerance is complex or requires grad.
     """
     x = as_tensor(A, "linalg_pinv", "A")
     if x.ndim < 2 or x.dtype not in (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128):
@@ -119,6 +119,7 @@ def linalg_pinv(
             "of float, double, cfloat or cdouble types"
         )
     rtol = rcond if rtol is None else rtol
+    refuse_gradients("linalg_pinv", atol=atol, rtol=rtol)
     return pseudoinverse(x, _tolerance("atol", atol, x), _tolerance("rtol", rtol, x), hermitian)  # type: ignore[no-any-return]
 
 

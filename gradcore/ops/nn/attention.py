@@ -71,7 +71,7 @@ def scaled_dot_product_attention(
         fused = fused and attn_mask.ndim in (2, 4) and not attn_mask.requires_grad
     if enable_gqa:
         k, v = _repeated_heads(q, k, v)
-    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scale = 1 / math.sqrt(max(q.shape[-1], 1)) if scale is None else scale
     if fused:
         return fused_attention(q, k, v, attn_mask, is_causal=bool(is_causal), scale=float(scale))[0]  # type: ignore[no-any-return]
     return _attention(q, k, v, attn_mask, dropout_p, is_causal, scale)

@@ -12,7 +12,7 @@ from gradcore import dtypes
 from gradcore.grad_mode import no_grad
 from gradcore.op import op
 from gradcore.ops._batching import folded, unfolded
-from gradcore.ops._operands import as_tensor
+from gradcore.ops._operands import as_tensor, refuse_gradients
 from gradcore.ops._reducing import narrowed, widened
 from gradcore.ops.creation import zeros
 from gradcore.ops.nn._normalizing import (
@@ -319,6 +319,7 @@ def _check(x: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: An
         if p is not None and p.numel() != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {p.numel()}")
     check_dtypes("batch_norm", x, weight, bias)
+    refuse_gradients("native_batch_norm", running_mean=running_mean, running_var=running_var)
 
 
 def _not_empty(x: Tensor) -> Tensor:

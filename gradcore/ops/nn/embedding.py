@@ -281,7 +281,7 @@ def embedding_bag(
         padding_idx: a row that is left out of every bag.
 
     Raises:
-        ValueError: another number of dimensions of ``input`` or ``offsets``, another ``mode``, weights of another shape.
+        ValueError: another number of dimensions of ``input``, ``weight`` or ``offsets``, another ``mode``, weights of another shape.
         RuntimeError: there is no such row, a tensor of another dtype, or offsets that do not begin with 0.
         NotImplementedError: weights for another mode than sums; ``sparse=True`` for a ``weight`` that requires grad.
     """
@@ -300,6 +300,8 @@ def embedding_bag(
             "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
             f"mode='{mode}')"
         )
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
     bags, count = _bag_numbers(indices, offsets, include_last_offset)
     at = -1 if padding_idx is None else _padding_row(weight, padding_idx)
     _check_table("embedding_bag", indices, weight, sparse)
@@ -414,10 +416,12 @@ def _shorten_rows(weight: Tensor, indices: Tensor, max_norm: float, norm_type: f
     """Scale the rows named, in place, to a norm of at most ``max_norm``."""
     with no_grad():
         at = indices.reshape(-1).long().unique()
-        rows = weight.detach()[at]
+        # Of the numbers alone: the derivatives are those of the table, not of how it was scaled.
+        table = weight.detach()
+        rows = table[at]
         norms = rows.norm(norm_type, 1, keepdim=True)
         scale = (max_norm / (norms + 1e-7)).where(norms > max_norm, 1.0)
-        weight.index_put_((at,), rows * scale)
+        table.index_put_((at,), rows * scale)
 
 
 def _bag_numbers(indices: Tensor, offsets: Tensor | None, include_last_offset: bool) -> tuple[Tensor, int]:

@@ -348,8 +348,11 @@ def _padded(xp: Any, x: Any, size: int, padding: int, align_corners: bool) -> tu
         sign = xp.where(xp.not_equal(odd, xp.less(away, 0.0)), xp.negative(one), one)
         x = xp.add(xp.where(odd, xp.subtract(span, rest), rest), low)
     one = xp.ones(tuple(x.shape), dtype=x.dtype)
+    zero = xp.zeros_like(one)
     outside = xp.logical_or(xp.less_equal(x, 0.0), xp.greater_equal(x, size - 1.0))
-    return xp.clip(x, 0.0, size - 1.0), xp.where(outside, xp.zeros_like(one), xp.multiply(one, sign))
+    # Not by clip: at the border itself the position is constant, too.
+    border = xp.where(xp.less_equal(x, 0.0), zero, size - 1.0)
+    return xp.where(outside, border, x), xp.where(outside, zero, xp.multiply(one, sign))
 
 
 def _cubic(xp: Any, t: Any) -> list[tuple[Any, Any]]:

@@ -20,13 +20,13 @@ from gradcore.ops._losses import (
     reduction_of,
 )
 from gradcore.ops._numeric import refuse_dtype
-from gradcore.ops._operands import as_tensor, require_real
-from gradcore.ops.activation import logsigmoid
+from gradcore.ops._operands import as_tensor, refuse_gradients, require_real
 from gradcore.ops.arithmetic import mul, neg, sub
 from gradcore.ops.bounds import clamp_min
 from gradcore.ops.comparison import ne
 from gradcore.ops.masking import where
 from gradcore.ops.reduction import sum_dim
+from gradcore.ops.smooth_activation import logsigmoid
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def soft_margin_loss(
     reduction = reduction_of(reduction, size_average, reduce)
     x = as_tensor(input, "soft_margin_loss")
     y = as_tensor(target, "soft_margin_loss", "target", 2)
-    _refuse_grad("soft_margin_loss", "target", y)
+    refuse_gradients("soft_margin_loss", target=y)
     if x.is_complex() or y.is_complex():
         refuse_dtype("soft_margin_loss", x.dtype if x.is_complex() else y.dtype)
     return soft_margin(x, y, reduction)  # type: ignore[no-any-return]
@@ -230,7 +230,7 @@ def multi_margin_loss(
         x = x.reshape((1,) * y.ndim + (max(x.numel(), 1),))
     if weight is not None:
         weight = as_tensor(weight, "multi_margin_loss", "weight", 5)
-        _refuse_grad("multi_margin_loss", "weight", weight)
+        refuse_gradients("multi_margin_loss", weight=weight)
         if tuple(weight.shape) != (x.shape[-1],):
             raise RuntimeError(f"inconsistent weight size, expected {x.shape[-1]} but got {list(weight.shape)}")
         if weight.dtype != x.dtype:
@@ -391,14 +391,6 @@ def _excesses(xp: Any, x: Any, target: Any) -> tuple[Any, Any]:
 
 
 # What they check.
-
-
-def _refuse_grad(function: str, argument: str, x: Any) -> None:
-    if x.requires_grad:
-        raise RuntimeError(
-            f"The function '{function}' is not differentiable with respect to argument '{argument}'. This input cannot have "
-            "requires_grad True: detach() it"
-        )
 
 
 def _check_scores(x: Any) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from gradcore import dtypes
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
-from gradcore.ops.arithmetic import mul, square
+from gradcore.ops.arithmetic import mul
 from gradcore.ops.cast import cast
 from gradcore.ops.elementwise import rsqrt
 from gradcore.ops.nn._normalizing import as_shape, check_trailing
+from gradcore.ops.powers import square
 from gradcore.ops.reduction import mean
 
 if TYPE_CHECKING:

@@ -155,4 +155,5 @@ def _product(xp: Any, x: Any, y: Any, log: Any, function: str) -> Any:
 def _slope_of_factor(xp: Any, g: Any, x: Any, y: Any, log: Any, pole: float) -> Any:
     y = array_like(xp, y, x)
     constant = xp.logical_and(xp.equal(x, 0.0), xp.less_equal(y, pole))
-    return xp.where(constant, 0.0, xp.multiply(g, log(y)))
+    # The logarithm is 0 there, and finite: the derivative of the product is then 0 as well.
+    return xp.multiply(g, log(xp.where(constant, 1.0 + pole, y)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
@@ -37,12 +37,7 @@ def _between_poles(make: Make) -> Iterator[Sample]:
 def lgamma(xp: Any, input: Any, /) -> Any:
     """The logarithm of the magnitude of the gamma function; infinite at its poles 0, -1, -2 ..."""
     require_kind(xp, input, "f", "lgamma")
-
-    def function(x: Any) -> Any:
-        # SciPy's has another sign there than at the poles.
-        return xp.where(xp.equal(x, -math.inf), math.inf, special(xp, "lgamma", x))
-
-    return widened(xp, function, input)
+    return widened(xp, lambda x: _lgamma_anywhere(xp, x), input)
 
 
 @op(
@@ -121,12 +116,17 @@ def mvlgamma(xp: Any, input: Any, /, p: int) -> Any:
         raise RuntimeError(f"p has to be greater than or equal to 1, but got {p}")
     require_kind(xp, input, "f", "mvlgamma")
     constant = 0.25 * p * (p - 1) * math.log(math.pi)
-    return widened(xp, lambda x: xp.add(_over_halves(xp, "lgamma", x, p), constant), input)
+    return widened(xp, lambda x: xp.add(_over_halves(xp, _lgamma_anywhere, x, p), constant), input)
 
 
 @mvlgamma.vjp("input")
 def mvlgamma_vjp_input(xp: Any, g: Any, input: Any, p: int) -> Any:
-    return xp.multiply(g, _over_halves(xp, "digamma", input, p))
+    return xp.multiply(g, _over_halves(xp, lambda xp, x: special(xp, "digamma", x), input, p))
+
+
+def _lgamma_anywhere(xp: Any, x: Any) -> Any:
+    # SciPy's has another sign at negative infinity than at the poles.
+    return xp.where(xp.equal(x, -math.inf), math.inf, special(xp, "lgamma", x))
 
 
 def _polygamma_of(xp: Any, x: Any, n: int) -> Any:
@@ -220,11 +220,11 @@ def _sine_of_turns(xp: Any, x: Any) -> Any:
     return xp.sin(_half_turns(xp, x))
 
 
-def _over_halves(xp: Any, name: str, x: Any, p: int) -> Any:
+def _over_halves(xp: Any, function: Callable[..., Any], x: Any, p: int) -> Any:
     """The sum of a function over ``x``, ``x - 1/2`` ... ``x - (p - 1) / 2``."""
-    total = special(xp, name, x)
+    total = function(xp, x)
     for j in range(1, p):
-        total = xp.add(total, special(xp, name, xp.subtract(x, 0.5 * j)))
+        total = xp.add(total, function(xp, xp.subtract(x, 0.5 * j)))
     return total
 
 
