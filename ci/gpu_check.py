@@ -46,6 +46,7 @@ from benchmarks.report import table  # noqa: E402
 from gradcore import cuda  # noqa: E402
 from gradcore.device import resolve  # noqa: E402
 from gradcore.op import OPS  # noqa: E402
+from gradcore.testing.registry import import_operations  # noqa: E402
 from gradcore.testing.samples import Make, Sample  # noqa: E402
 
 TOLERANCE = {"float16": 1e-2, "float32": 1e-5, "complex64": 1e-5, "float64": 1e-10, "complex128": 1e-10}
@@ -701,6 +702,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.device.startswith("cuda") and not cuda.is_available():
         print(f"gpu_check: no GPU can be used here: {cuda.why_unavailable()}. Without one: --device strict:1")
         return 1
+    import_operations()
     known = sorted(OPS)
     chosen = options.ops.split(",") if options.ops else known
     if unknown := set(chosen) - set(known):

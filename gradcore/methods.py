@@ -58,22 +58,23 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     normal_ = random.normal_
     bernoulli = random.bernoulli
 
-    # ops/distributions.py
-    bernoulli_ = on_demand("gradcore.ops.distributions", "bernoulli_")
-    cauchy_ = on_demand("gradcore.ops.distributions", "cauchy_")
-    exponential_ = on_demand("gradcore.ops.distributions", "exponential_")
-    geometric_ = on_demand("gradcore.ops.distributions", "geometric_")
-    log_normal_ = on_demand("gradcore.ops.distributions", "log_normal_")
-    multinomial = on_demand("gradcore.ops.distributions", "multinomial")
-    random_ = on_demand("gradcore.ops.distributions", "random_")
-
     # ops/activation.py
     relu = activation.relu
     relu_ = activation.relu.inplace
-    sigmoid = smooth_activation.sigmoid
-    sigmoid_ = smooth_activation.sigmoid.inplace
     prelu = activation.prelu
     hardshrink = activation.hardshrink
+
+    # ops/addmm.py
+    addmm = addmm_ops.addmm
+    addmm_ = addmm_ops.addmm.inplace
+    addmv = addmm_ops.addmv
+    addmv_ = addmm_ops.addmv.inplace
+    addr = addmm_ops.addr
+    addr_ = addmm_ops.addr.inplace
+    addbmm = addmm_ops.addbmm
+    addbmm_ = addmm_ops.addbmm.inplace
+    baddbmm = addmm_ops.baddbmm
+    baddbmm_ = addmm_ops.baddbmm.inplace
 
     # ops/arithmetic.py
     add = arithmetic.add
@@ -82,30 +83,14 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     sub_ = arithmetic.sub.inplace
     mul = arithmetic.mul
     mul_ = arithmetic.mul.inplace
-    div = division.div
-    div_ = division.div_
-    divide = division.div
-    divide_ = division.div_
     addcmul = arithmetic.addcmul
     addcmul_ = arithmetic.addcmul.inplace
     addcdiv = arithmetic.addcdiv
     addcdiv_ = arithmetic.addcdiv.inplace
     lerp = arithmetic.lerp
     lerp_ = arithmetic.lerp_
-    remainder = division.remainder
-    remainder_ = division.remainder_
-    fmod = division.fmod
-    fmod_ = division.fmod_
-    pow = powers.pow
-    pow_ = powers.pow_
-    square = powers.square
-    square_ = powers.square_
-    floor_divide = division.floor_divide
-    floor_divide_ = division.floor_divide.inplace
     neg = arithmetic.neg
     neg_ = arithmetic.neg.inplace
-    reciprocal = division.reciprocal
-    reciprocal_ = division.reciprocal.inplace
     positive = arithmetic.positive
     negative = arithmetic.neg
     negative_ = arithmetic.neg.inplace
@@ -113,10 +98,6 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     multiply_ = arithmetic.mul.inplace
     subtract = arithmetic.sub
     subtract_ = arithmetic.sub.inplace
-    true_divide = division.true_divide
-    true_divide_ = division.true_divide.inplace
-    __array_ufunc__ = None
-    """NumPy leaves operators to the tensor, and refuses to compute with it where a gradient would be lost."""
     __add__ = arithmetic.add.operator
     __radd__ = arithmetic.radd_operator
     __iadd__ = arithmetic.add.inplace
@@ -126,21 +107,13 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     __mul__ = arithmetic.mul.operator
     __rmul__ = arithmetic.rmul_operator
     __imul__ = arithmetic.mul.inplace
-    __truediv__ = division.true_divide.operator
-    __rtruediv__ = division.rtruediv_operator
-    __rdiv__ = division.rdiv
-    __itruediv__ = division.true_divide.inplace
-    __floordiv__ = division.floor_divide.operator
-    __rfloordiv__ = division.rfloordiv_operator
-    __ifloordiv__ = division.floor_divide.inplace
-    __mod__ = division.mod_operator
-    __rmod__ = division.rmod_operator
-    __imod__ = division.remainder_
-    __pow__ = powers.pow_operator
-    __rpow__ = powers.rpow_operator
-    __ipow__ = powers.pow_
     __neg__ = arithmetic.neg
     __pos__ = arithmetic.positive
+
+    # ops/assignment.py
+    copy_ = assignment.copy_
+    fill_ = assignment.fill_
+    zero_ = assignment.zero_
 
     # ops/bounds.py
     clamp = clip = bounds.clamp
@@ -154,33 +127,11 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     fmax = bounds.fmax
     fmin = bounds.fmin
 
-    # ops/assignment.py
-    copy_ = assignment.copy_
-    fill_ = assignment.fill_
-    zero_ = assignment.zero_
-
-    # ops/creation.py
-    new_empty = creation.new_empty
-    new_full = creation.new_full
-    new_ones = creation.new_ones
-    new_tensor = creation.new_tensor
-    new_zeros = creation.new_zeros
-
     # ops/broadcasting.py
     expand = broadcasting.expand
     expand_as = broadcasting.expand_as
     broadcast_to = broadcasting.broadcast_to
     sum_to_size = broadcasting.sum_to_size
-
-    # ops/copies.py
-    narrow_copy = on_demand("gradcore.ops.copies", "narrow_copy")
-    unsafe_chunk = on_demand("gradcore.ops.copies", "unsafe_chunk")
-    unsafe_split = on_demand("gradcore.ops.copies", "unsafe_split")
-    unsafe_split_with_sizes = on_demand("gradcore.ops.copies", "unsafe_split_with_sizes")
-
-    # ops/strided.py
-    as_strided_scatter = on_demand("gradcore.ops.strided", "as_strided_scatter")
-    new_empty_strided = on_demand("gradcore.ops.strided", "new_empty_strided")
 
     # ops/cast.py
     to = cast.to
@@ -188,11 +139,6 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     cpu = cast.cpu
     cuda = cast.cuda
     type_as = cast.type_as
-    type = on_demand("gradcore.ops.numeric_types", "type_of")
-
-    # ops/fft
-    stft = on_demand("gradcore.ops.fft.short_time", "stft")
-    istft = on_demand("gradcore.ops.fft.short_time", "istft")
     double = cast.double
     float = cast.float_
     half = cast.half
@@ -297,45 +243,84 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     is_conj = complex_numbers.is_conj
     is_neg = complex_numbers.is_neg
 
+    # ops/copies.py
+    narrow_copy = on_demand("gradcore.ops.copies", "narrow_copy")
+    unsafe_chunk = on_demand("gradcore.ops.copies", "unsafe_chunk")
+    unsafe_split = on_demand("gradcore.ops.copies", "unsafe_split")
+    unsafe_split_with_sizes = on_demand("gradcore.ops.copies", "unsafe_split_with_sizes")
+
+    # ops/creation.py
+    new_empty = creation.new_empty
+    new_full = creation.new_full
+    new_ones = creation.new_ones
+    new_tensor = creation.new_tensor
+    new_zeros = creation.new_zeros
+
     # ops/cumulative.py
     cumsum = cumulative.cumsum
     cumsum_ = cumulative.cumsum_
     cumprod = cumulative.cumprod
     cumprod_ = cumulative.cumprod_
 
+    # ops/diagonals.py
+    diagonal = diagonals.diagonal
+    diagonal_scatter = diagonals.diagonal_scatter
+    diag = diagonals.diag
+    diag_embed = diagonals.diag_embed
+    diagflat = diagonals.diagflat
+    fill_diagonal_ = diagonals.fill_diagonal_
+    trace = diagonals.trace
+
+    # ops/distributions.py
+    bernoulli_ = on_demand("gradcore.ops.distributions", "bernoulli_")
+    cauchy_ = on_demand("gradcore.ops.distributions", "cauchy_")
+    exponential_ = on_demand("gradcore.ops.distributions", "exponential_")
+    geometric_ = on_demand("gradcore.ops.distributions", "geometric_")
+    log_normal_ = on_demand("gradcore.ops.distributions", "log_normal_")
+    multinomial = on_demand("gradcore.ops.distributions", "multinomial")
+    random_ = on_demand("gradcore.ops.distributions", "random_")
+
+    # ops/division.py
+    div = division.div
+    div_ = division.div_
+    divide = division.div
+    divide_ = division.div_
+    remainder = division.remainder
+    remainder_ = division.remainder_
+    fmod = division.fmod
+    fmod_ = division.fmod_
+    floor_divide = division.floor_divide
+    floor_divide_ = division.floor_divide.inplace
+    reciprocal = division.reciprocal
+    reciprocal_ = division.reciprocal.inplace
+    true_divide = division.true_divide
+    true_divide_ = division.true_divide.inplace
+    __array_ufunc__ = None
+    """NumPy leaves operators to the tensor, and refuses to compute with it where a gradient would be lost."""
+    __truediv__ = division.true_divide.operator
+    __rtruediv__ = division.rtruediv_operator
+    __rdiv__ = division.rdiv
+    __itruediv__ = division.true_divide.inplace
+    __floordiv__ = division.floor_divide.operator
+    __rfloordiv__ = division.rfloordiv_operator
+    __ifloordiv__ = division.floor_divide.inplace
+    __mod__ = division.mod_operator
+    __rmod__ = division.rmod_operator
+    __imod__ = division.remainder_
+
     # ops/elementwise.py
     round = elementwise.round
     round_ = elementwise.round_
     copysign = elementwise.copysign
     copysign_ = elementwise.copysign_
-    atan2 = trigonometry.atan2
-    atan2_ = trigonometry.atan2.inplace
     hypot = elementwise.hypot
     hypot_ = elementwise.hypot.inplace
     logaddexp = elementwise.logaddexp
     logaddexp2 = elementwise.logaddexp2
     abs = elementwise.abs
     abs_ = elementwise.abs_
-    acos = trigonometry.acos
-    acos_ = trigonometry.acos.inplace
-    acosh = trigonometry.acosh
-    acosh_ = trigonometry.acosh.inplace
-    asin = trigonometry.asin
-    asin_ = trigonometry.asin.inplace
-    asinh = trigonometry.asinh
-    asinh_ = trigonometry.asinh.inplace
-    atan = trigonometry.atan
-    atan_ = trigonometry.atan.inplace
-    atanh = trigonometry.atanh
-    atanh_ = trigonometry.atanh.inplace
     ceil = elementwise.ceil
     ceil_ = elementwise.ceil.inplace
-    cos = trigonometry.cos
-    cos_ = trigonometry.cos.inplace
-    cosh = trigonometry.cosh
-    cosh_ = trigonometry.cosh.inplace
-    deg2rad = trigonometry.deg2rad
-    deg2rad_ = trigonometry.deg2rad.inplace
     exp = elementwise.exp
     exp_ = elementwise.exp.inplace
     exp2 = elementwise.exp2
@@ -356,42 +341,18 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     log2_ = elementwise.log2.inplace
     nan_to_num = elementwise.nan_to_num
     nan_to_num_ = elementwise.nan_to_num.inplace
-    rad2deg = trigonometry.rad2deg
-    rad2deg_ = trigonometry.rad2deg.inplace
     rsqrt = elementwise.rsqrt
     rsqrt_ = elementwise.rsqrt.inplace
     sign = elementwise.sign
     sign_ = elementwise.sign.inplace
-    sin = trigonometry.sin
-    sin_ = trigonometry.sin.inplace
-    sinh = trigonometry.sinh
-    sinh_ = trigonometry.sinh.inplace
     sqrt = elementwise.sqrt
     sqrt_ = elementwise.sqrt.inplace
-    tan = trigonometry.tan
-    tan_ = trigonometry.tan.inplace
-    tanh = trigonometry.tanh
-    tanh_ = trigonometry.tanh.inplace
     trunc = elementwise.trunc
     trunc_ = elementwise.trunc.inplace
     absolute = elementwise.abs
     absolute_ = elementwise.abs_
     fix = elementwise.trunc
     fix_ = elementwise.trunc.inplace
-    arccos = trigonometry.acos
-    arccos_ = trigonometry.acos.inplace
-    arcsin = trigonometry.asin
-    arcsin_ = trigonometry.asin.inplace
-    arctan = trigonometry.atan
-    arctan_ = trigonometry.atan.inplace
-    arctan2 = trigonometry.atan2
-    arctan2_ = trigonometry.atan2.inplace
-    arccosh = trigonometry.acosh
-    arccosh_ = trigonometry.acosh.inplace
-    arcsinh = trigonometry.asinh
-    arcsinh_ = trigonometry.asinh.inplace
-    arctanh = trigonometry.atanh
-    arctanh_ = trigonometry.atanh.inplace
     __abs__ = elementwise.abs
 
     # ops/extremum.py
@@ -404,51 +365,38 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     argmin = extremum.argmin
     median = extremum.median
 
+    # ops/fft/
+    stft = on_demand("gradcore.ops.fft.short_time", "stft")
+    istft = on_demand("gradcore.ops.fft.short_time", "istft")
+
+    # ops/floating_point.py
+    ldexp = on_demand("gradcore.ops.floating_point", "ldexp")
+    ldexp_ = on_demand("gradcore.ops.floating_point", "ldexp_")
+    frexp = on_demand("gradcore.ops.floating_point", "frexp")
+    nextafter = on_demand("gradcore.ops.floating_point", "nextafter")
+    nextafter_ = on_demand("gradcore.ops.floating_point", "nextafter_")
+    float_power = on_demand("gradcore.ops.floating_point", "float_power")
+    float_power_ = on_demand("gradcore.ops.floating_point", "float_power_")
+
     # ops/gathering.py
     gather = gathering.gather
     scatter = gathering.scatter
     scatter_ = gathering.scatter_
     scatter_add = gathering.scatter_add
     scatter_add_ = gathering.scatter_add_
-    take = taking.take
     take_along_dim = gathering.take_along_dim
-    put = taking.put
-    put_ = taking.put_
-
-    # ops/statistics/
-    cummax = on_demand("gradcore.ops.statistics.running", "cummax")
-    cummin = on_demand("gradcore.ops.statistics.running", "cummin")
-    logcumsumexp = on_demand("gradcore.ops.statistics.running", "logcumsumexp")
-    mode = on_demand("gradcore.ops.statistics.order", "mode")
-    nanmedian = on_demand("gradcore.ops.statistics.order", "nanmedian")
-    quantile = on_demand("gradcore.ops.statistics.quantile", "quantile")
-    nanquantile = on_demand("gradcore.ops.statistics.quantile", "nanquantile")
-    renorm = on_demand("gradcore.ops.statistics.scaling", "renorm")
-    renorm_ = on_demand("gradcore.ops.statistics.scaling", "renorm_")
-    dist = on_demand("gradcore.ops.statistics.distance", "dist")
-    cov = on_demand("gradcore.ops.statistics.covariance", "cov")
-    corrcoef = on_demand("gradcore.ops.statistics.covariance", "corrcoef")
-    diff = on_demand("gradcore.ops.statistics.differences", "diff")
-    bincount = on_demand("gradcore.ops.statistics.histograms", "bincount")
-    histc = on_demand("gradcore.ops.statistics.histograms", "histc")
-    histogram = on_demand("gradcore.ops.statistics.histograms", "histogram")
-    unique_consecutive = on_demand("gradcore.ops.statistics.distinct", "unique_consecutive")
-
-    # ops/scatter_reduce.py
-    scatter_reduce = scatter_reduce_ops.scatter_reduce
-    scatter_reduce_ = scatter_reduce_ops.scatter_reduce_
-    index_reduce = scatter_reduce_ops.index_reduce
-    index_reduce_ = scatter_reduce_ops.index_reduce_
 
     # ops/indexing.py
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
-    select = slicing.select
-    narrow = slicing.narrow
-    select_scatter = slicing.select_scatter
-    slice_scatter = slicing.slice_scatter
     index_put = indexing.index_put
     index_put_ = indexing.index_put_
+
+    # ops/integers.py
+    gcd = on_demand("gradcore.ops.integers", "gcd")
+    gcd_ = on_demand("gradcore.ops.integers", "gcd.inplace")
+    lcm = on_demand("gradcore.ops.integers", "lcm")
+    lcm_ = on_demand("gradcore.ops.integers", "lcm.inplace")
 
     # ops/joining.py
     unbind = joining.unbind
@@ -460,21 +408,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     vsplit = joining.vsplit
     dsplit = joining.dsplit
 
-    # ops/masking.py
-    where = masking.where_method
-    masked_fill = masking.masked_fill
-    masked_fill_ = masking.masked_fill_
-    masked_select = masking.masked_select
-    masked_scatter = masking.masked_scatter
-    masked_scatter_ = masking.masked_scatter_
-    nonzero = masking.nonzero
-    argwhere = masking.argwhere
-
-    # ops/moments.py
-    var = moments.var
-    std = moments.std
-
-    # ops/linalg/, solvers and determinants
+    # ops/linalg/
     det = on_demand("gradcore.ops.linalg.determinant", "det")
     cholesky = on_demand("gradcore.ops.linalg.cholesky", "cholesky")
     cholesky_inverse = on_demand("gradcore.ops.linalg.cholesky", "cholesky_inverse")
@@ -493,8 +427,15 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     triangular_solve = on_demand("gradcore.ops.linalg.triangular", "triangular_solve")
     matrix_exp = on_demand("gradcore.ops.linalg.exponential", "matrix_exp")
 
-    # ops/norms.py
-    norm = norms.norm
+    # ops/masking.py
+    where = masking.where_method
+    masked_fill = masking.masked_fill
+    masked_fill_ = masking.masked_fill_
+    masked_select = masking.masked_select
+    masked_scatter = masking.masked_scatter
+    masked_scatter_ = masking.masked_scatter_
+    nonzero = masking.nonzero
+    argwhere = masking.argwhere
 
     # ops/matmul.py
     mm = matmul_ops.mm
@@ -506,20 +447,27 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     __matmul__ = matmul_ops.matmul_operator
     __rmatmul__ = matmul_ops.reflected_matmul_operator
 
-    # ops/addmm.py
-    addmm = addmm_ops.addmm
-    addmm_ = addmm_ops.addmm.inplace
-    addmv = addmm_ops.addmv
-    addmv_ = addmm_ops.addmv.inplace
-    addr = addmm_ops.addr
-    addr_ = addmm_ops.addr.inplace
-    addbmm = addmm_ops.addbmm
-    addbmm_ = addmm_ops.addbmm.inplace
-    baddbmm = addmm_ops.baddbmm
-    baddbmm_ = addmm_ops.baddbmm.inplace
-
     # ops/matrix_chain.py
     matrix_power = matrix_chain.matrix_power
+
+    # ops/moments.py
+    var = moments.var
+    std = moments.std
+
+    # ops/norms.py
+    norm = norms.norm
+
+    # ops/numeric_types.py
+    type = on_demand("gradcore.ops.numeric_types", "type_of")
+
+    # ops/powers.py
+    pow = powers.pow
+    pow_ = powers.pow_
+    square = powers.square
+    square_ = powers.square_
+    __pow__ = powers.pow_operator
+    __rpow__ = powers.rpow_operator
+    __ipow__ = powers.pow_
 
     # ops/products.py
     outer = products.outer
@@ -541,13 +489,6 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     tril_ = rearranging.tril.inplace
     triu = rearranging.triu
     triu_ = rearranging.triu.inplace
-    diagonal = diagonals.diagonal
-    diagonal_scatter = diagonals.diagonal_scatter
-    diag = diagonals.diag
-    diag_embed = diagonals.diag_embed
-    diagflat = diagonals.diagflat
-    fill_diagonal_ = diagonals.fill_diagonal_
-    trace = diagonals.trace
     unfold = rearranging.unfold
 
     # ops/reduction.py
@@ -560,6 +501,12 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     any = reduction.any
     all = reduction.all
     count_nonzero = reduction.count_nonzero
+
+    # ops/scatter_reduce.py
+    scatter_reduce = scatter_reduce_ops.scatter_reduce
+    scatter_reduce_ = scatter_reduce_ops.scatter_reduce_
+    index_reduce = scatter_reduce_ops.index_reduce
+    index_reduce_ = scatter_reduce_ops.index_reduce_
 
     # ops/selecting.py
     index_select = selecting.index_select
@@ -579,21 +526,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     flatten = shape_ops.flatten
     unflatten = shape_ops.unflatten
     contiguous = shape_ops.contiguous
-    permute = transposing.permute
-    transpose = transposing.transpose
-    swapaxes = transposing.swapaxes
-    swapdims = transposing.swapdims
-    movedim = transposing.movedim
-    moveaxis = transposing.movedim
-    t = transposing.t
-    T = property(transposing.reversed_dims)
-    mT = property(transposing.matrix_transpose)
-    H = property(transposing.conjugate_transpose)
-    mH = property(transposing.batch_adjoint)
-    adjoint = transposing.adjoint
     as_strided = shape_ops.as_strided
-    unsqueeze = squeezing.unsqueeze
-    squeeze = squeezing.squeeze
 
     # ops/shape_in_place.py
     t_ = shape_in_place.t_
@@ -607,10 +540,15 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     resize_ = shape_in_place.resize_
     resize_as_ = shape_in_place.resize_as_
 
-    # ops/softmax.py
-    log_softmax = softmax.log_softmax
-    # Last, since it hides the module for what follows.
-    softmax = softmax.softmax
+    # ops/slicing.py
+    select = slicing.select
+    narrow = slicing.narrow
+    select_scatter = slicing.select_scatter
+    slice_scatter = slicing.slice_scatter
+
+    # ops/smooth_activation.py
+    sigmoid = smooth_activation.sigmoid
+    sigmoid_ = smooth_activation.sigmoid.inplace
 
     # ops/sorting.py
     sort = sorting.sort
@@ -620,26 +558,7 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     kthvalue = sorting.kthvalue
     unique = sorting.unique
 
-    # ops/floating_point.py
-    ldexp = on_demand("gradcore.ops.floating_point", "ldexp")
-    ldexp_ = on_demand("gradcore.ops.floating_point", "ldexp_")
-    frexp = on_demand("gradcore.ops.floating_point", "frexp")
-    nextafter = on_demand("gradcore.ops.floating_point", "nextafter")
-    nextafter_ = on_demand("gradcore.ops.floating_point", "nextafter_")
-    float_power = on_demand("gradcore.ops.floating_point", "float_power")
-    float_power_ = on_demand("gradcore.ops.floating_point", "float_power_")
-
-    # ops/integers.py
-    gcd = on_demand("gradcore.ops.integers", "gcd")
-    gcd_ = on_demand("gradcore.ops.integers", "gcd.inplace")
-    lcm = on_demand("gradcore.ops.integers", "lcm")
-    lcm_ = on_demand("gradcore.ops.integers", "lcm.inplace")
-
-    # ops/step.py
-    heaviside = on_demand("gradcore.ops.step", "heaviside")
-    heaviside_ = on_demand("gradcore.ops.step", "heaviside.inplace")
-
-    # ops/special
+    # ops/special/
     erf = error_functions.erf
     erf_ = error_functions.erf.inplace
     erfc = error_functions.erfc
@@ -666,3 +585,104 @@ class Operations:  # noqa: PLW1641 - Tensor has __hash__
     i0_ = on_demand("gradcore.ops.special.bessel", "i0.inplace")
     logit = on_demand("gradcore.ops.special.logit", "logit")
     logit_ = on_demand("gradcore.ops.special.logit", "logit.inplace")
+
+    # ops/squeezing.py
+    unsqueeze = squeezing.unsqueeze
+    squeeze = squeezing.squeeze
+
+    # ops/statistics/
+    cummax = on_demand("gradcore.ops.statistics.running", "cummax")
+    cummin = on_demand("gradcore.ops.statistics.running", "cummin")
+    logcumsumexp = on_demand("gradcore.ops.statistics.running", "logcumsumexp")
+    mode = on_demand("gradcore.ops.statistics.order", "mode")
+    nanmedian = on_demand("gradcore.ops.statistics.order", "nanmedian")
+    quantile = on_demand("gradcore.ops.statistics.quantile", "quantile")
+    nanquantile = on_demand("gradcore.ops.statistics.quantile", "nanquantile")
+    renorm = on_demand("gradcore.ops.statistics.scaling", "renorm")
+    renorm_ = on_demand("gradcore.ops.statistics.scaling", "renorm_")
+    dist = on_demand("gradcore.ops.statistics.distance", "dist")
+    cov = on_demand("gradcore.ops.statistics.covariance", "cov")
+    corrcoef = on_demand("gradcore.ops.statistics.covariance", "corrcoef")
+    diff = on_demand("gradcore.ops.statistics.differences", "diff")
+    bincount = on_demand("gradcore.ops.statistics.histograms", "bincount")
+    histc = on_demand("gradcore.ops.statistics.histograms", "histc")
+    histogram = on_demand("gradcore.ops.statistics.histograms", "histogram")
+    unique_consecutive = on_demand("gradcore.ops.statistics.distinct", "unique_consecutive")
+
+    # ops/step.py
+    heaviside = on_demand("gradcore.ops.step", "heaviside")
+    heaviside_ = on_demand("gradcore.ops.step", "heaviside.inplace")
+
+    # ops/strided.py
+    as_strided_scatter = on_demand("gradcore.ops.strided", "as_strided_scatter")
+    new_empty_strided = on_demand("gradcore.ops.strided", "new_empty_strided")
+
+    # ops/taking.py
+    take = taking.take
+    put = taking.put
+    put_ = taking.put_
+
+    # ops/transposing.py
+    permute = transposing.permute
+    transpose = transposing.transpose
+    swapaxes = transposing.swapaxes
+    swapdims = transposing.swapdims
+    movedim = transposing.movedim
+    moveaxis = transposing.movedim
+    t = transposing.t
+    T = property(transposing.reversed_dims)
+    mT = property(transposing.matrix_transpose)
+    H = property(transposing.conjugate_transpose)
+    mH = property(transposing.batch_adjoint)
+    adjoint = transposing.adjoint
+
+    # ops/trigonometry.py
+    atan2 = trigonometry.atan2
+    atan2_ = trigonometry.atan2.inplace
+    acos = trigonometry.acos
+    acos_ = trigonometry.acos.inplace
+    acosh = trigonometry.acosh
+    acosh_ = trigonometry.acosh.inplace
+    asin = trigonometry.asin
+    asin_ = trigonometry.asin.inplace
+    asinh = trigonometry.asinh
+    asinh_ = trigonometry.asinh.inplace
+    atan = trigonometry.atan
+    atan_ = trigonometry.atan.inplace
+    atanh = trigonometry.atanh
+    atanh_ = trigonometry.atanh.inplace
+    cos = trigonometry.cos
+    cos_ = trigonometry.cos.inplace
+    cosh = trigonometry.cosh
+    cosh_ = trigonometry.cosh.inplace
+    deg2rad = trigonometry.deg2rad
+    deg2rad_ = trigonometry.deg2rad.inplace
+    rad2deg = trigonometry.rad2deg
+    rad2deg_ = trigonometry.rad2deg.inplace
+    sin = trigonometry.sin
+    sin_ = trigonometry.sin.inplace
+    sinh = trigonometry.sinh
+    sinh_ = trigonometry.sinh.inplace
+    tan = trigonometry.tan
+    tan_ = trigonometry.tan.inplace
+    tanh = trigonometry.tanh
+    tanh_ = trigonometry.tanh.inplace
+    arccos = trigonometry.acos
+    arccos_ = trigonometry.acos.inplace
+    arcsin = trigonometry.asin
+    arcsin_ = trigonometry.asin.inplace
+    arctan = trigonometry.atan
+    arctan_ = trigonometry.atan.inplace
+    arctan2 = trigonometry.atan2
+    arctan2_ = trigonometry.atan2.inplace
+    arccosh = trigonometry.acosh
+    arccosh_ = trigonometry.acosh.inplace
+    arcsinh = trigonometry.asinh
+    arcsinh_ = trigonometry.asinh.inplace
+    arctanh = trigonometry.atanh
+    arctanh_ = trigonometry.atanh.inplace
+
+    # ops/softmax.py
+    log_softmax = softmax.log_softmax
+    # Last, since it hides the module for what follows.
+    softmax = softmax.softmax

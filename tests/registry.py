@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
 import gradcore as gc
-from gradcore import ops
 from gradcore.op import OPS
+from gradcore.testing.registry import import_operations
 from gradcore.testing.samples import Make
 
-# Some families are imported on demand.
-for module in pkgutil.walk_packages(ops.__path__, "gradcore.ops."):
-    importlib.import_module(module.name)
-
+import_operations()
 EVERY = sorted(OPS)
 # PyTorch records these, and refuses to go back through them.
 REFUSING = [

@@ -10,6 +10,7 @@ from gradcore import dtypes
 from gradcore.op import conj, op
 from gradcore.ops._batching import aligned, folded, unfolded
 from gradcore.ops._matrices import adjoint_times, check_batches, column, refuse_matrices, refuse_vector, times_adjoint
+from gradcore.ops._numeric import kind_of
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.broadcasting import broadcast_shapes, broadcast_to
 from gradcore.ops.matmul import bmm, bmm_vmap, matmul, mm, mm_vmap, mv, mv_vmap
@@ -121,6 +122,11 @@ def addr(xp: Any, input: Any, vec1: Any, vec2: Any, /, *, beta: complex = 1, alp
         if len(vector.shape) != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {len(vector.shape)}-D")
     _check_expands("addr", input.shape, (vec1.shape[0], vec2.shape[0]))
+    if kind_of(xp, vec1) == "b":
+        _check_factors("addr", dtypes.bool_, beta, alpha)
+        product = xp.logical_and(column(xp, vec1), vec2)
+        product = product if alpha else xp.zeros_like(product)
+        return xp.logical_or(product, input) if beta else product
     return _scaled_sum(xp, "addr", input, xp.multiply(column(xp, vec1), vec2), beta, alpha)
 
 
@@ -260,10 +266,7 @@ def _scaled(x: Any, factor: complex) -> Any:
 def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alpha: complex) -> Any:
     """``beta * input + alpha * product``, in the memory of ``product``, which is nobody else's."""
     if alpha != 1 or beta not in (0, 1):
-        if name == "addr" and xp.np_dtype(product.dtype).kind == "b":
-            product = product if alpha else xp.zeros_like(product)
-            return xp.logical_or(product, input) if beta else product
-        beta, alpha = _factors(name, xp.np_dtype(product.dtype), beta, alpha)
+        _check_factors(name, xp.np_dtype(product.dtype), beta, alpha)
     if alpha != 1:
         product *= alpha
     if beta == 1:
@@ -275,24 +278,22 @@ def _scaled_sum(xp: Any, name: str, input: Any, product: Any, beta: complex, alp
 
 def _sum_of_batches(name: str, input: Tensor, product: Tensor, beta: complex, alpha: complex) -> Tensor:
     """:func:`_scaled_sum` of tensors, of which one at least has a batch in front; both broadcast."""
-    beta, alpha = _factors(name, product.dtype, beta, alpha)
+    _check_factors(name, product.dtype, beta, alpha)
     total = product if alpha == 1 else product * alpha
     if beta == 0:
         return broadcast_to(total, broadcast_shapes(total.shape, input.shape)).clone()  # type: ignore[no-any-return]
     return total + (input if beta == 1 else beta * input)  # type: ignore[no-any-return]
 
 
-def _factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> tuple[complex, complex]:
-    """The factors, cut to integers for integers; ``addr`` alone refuses that, as in PyTorch."""
+def _check_factors(name: str, dtype: dtypes.DType, beta: complex, alpha: complex) -> None:
+    """Raise for factors that integers cannot be multiplied by without being cut."""
     if dtypes.category(dtype) < 2:
         for which, factor in (("beta", beta), ("alpha", alpha)):
-            if isinstance(factor, complex) or (name == "addr" and isinstance(factor, float)):
-                raise RuntimeError(
+            if isinstance(factor, (float, complex)):
+                raise RuntimeError(  # noqa: TRY004 - torch's class
                     f"For integral input tensors, argument {which} must not be a floating point number, but "
                     f"{name} got {which}={factor}"
                 )
-        beta, alpha = int(beta.real), int(alpha.real)
-    return beta, alpha
 
 
 def _check_expands(name: str, have: Sequence[int], want: Sequence[int]) -> None:

@@ -170,20 +170,10 @@ def remainder_number(xp: Any, input: Any, other: Any, /) -> Any:
     return _remainder(xp, input, other)
 
 
-@remainder_number.vjp("input")
-def remainder_number_vjp_input(xp: Any, g: Any) -> Any:
-    return g
-
-
 @op(node="RemainderBackward1", promote="arithmetic", elementwise=True, samples=_remainders_of_pairs)
 def remainder_tensor(xp: Any, input: Any, other: Any, /) -> Any:
     """``input % other`` of two tensors."""
     return _remainder(xp, input, other)
-
-
-@remainder_tensor.vjp("input")
-def remainder_tensor_vjp_input(xp: Any, g: Any) -> Any:
-    return g
 
 
 @remainder_tensor.vjp("other")
@@ -235,19 +225,17 @@ def fmod_number(xp: Any, input: Any, other: Any, /) -> Any:
     return _fmod(xp, input, other)
 
 
-@fmod_number.vjp("input")
-def fmod_number_vjp_input(xp: Any, g: Any) -> Any:
-    return g
-
-
 @op(node="FmodBackward1", promote="arithmetic", elementwise=True, samples=_remainders_of_pairs)
 def fmod_tensor(xp: Any, input: Any, other: Any, /) -> Any:
     """:func:`fmod` of two tensors."""
     return _fmod(xp, input, other)
 
 
+@remainder_number.vjp("input")
+@remainder_tensor.vjp("input")
+@fmod_number.vjp("input")
 @fmod_tensor.vjp("input")
-def fmod_tensor_vjp_input(xp: Any, g: Any) -> Any:
+def remainder_vjp_input(xp: Any, g: Any) -> Any:
     return g
 
 

@@ -127,11 +127,7 @@ def _masked(make: Make) -> Iterator[Sample]:
         yield Sample(make(*shape), make.bools(*shape), scale=2.0)
 
 
-@op(
-    node="NativeDropoutBackward0",
-    elementwise=True,
-    samples=_masked,
-)
+@op(node="NativeDropoutBackward0", elementwise=True, samples=_masked)
 def masked_and_scaled(xp: Any, input: Any, mask: Any, /, *, scale: float) -> Any:
     """``input * mask * scale``."""
     return _masked_and_scaled(xp, input, mask, scale)
@@ -142,11 +138,7 @@ def masked_and_scaled_vjp(xp: Any, g: Any, mask: Any, scale: float) -> Any:
     return _masked_and_scaled(xp, g, mask, scale)
 
 
-@op(
-    node="NativeDropoutBackwardBackward0",
-    elementwise=True,
-    samples=_masked,
-)
+@op(node="NativeDropoutBackwardBackward0", elementwise=True, samples=_masked)
 def masked_and_scaled_gradient(xp: Any, grad_output: Any, mask: Any, /, *, scale: float) -> Any:
     """``grad_output * mask * scale``."""
     return _masked_and_scaled(xp, grad_output, mask, scale)

@@ -22,6 +22,7 @@ def inner(a, b):
     return float(np.real(np.vdot(host(a).ravel(), host(b).ravel())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_jvp_is_the_adjoint_of_vjp(name):
     rng = np.random.default_rng(0)

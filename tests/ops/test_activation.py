@@ -127,3 +127,10 @@ def test_relu_saves_its_result(t):
     y = x.relu().add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["elu", "selu", "celu"])
+def test_second_order_of_exponential_units_at_zero(name, torch):
+    points = np.array([-1.0, -0.0, 0.0, 1.0])
+    agree(torch, f"F.{name}(x)", points)
+    agree(torch, f"F.{name}_(x * 1)", points)

@@ -143,3 +143,9 @@ def test_an_integer_product_refuses_fractions_instead_of_cutting_them():
     x = gc.ones(2, 2).long()
     with pytest.raises(RuntimeError, match="argument alpha must not be a floating point number"):
         gc.addmm(x, x, x, alpha=1.5)
+
+
+@pytest.mark.parametrize("factors", ["", ", beta=3, alpha=2", ", beta=0", ", alpha=0", ", beta=0.5"])
+def test_outer_products_of_truth_values(factors, torch):
+    matrix = np.array([[True, False], [False, False]])
+    agree(torch, f"t.addr(x, y, z{factors})", matrix, np.array([True, False]), np.array([False, True]))

@@ -320,3 +320,8 @@ def test_what_has_no_derivative_says_so_in_the_graph(expression, t):
 def test_second_order_of_a_number_beside_a_tensor(torch):
     for expression in ("3 * x * x", "x * x / 4.0", "2.0 / x", "1 - x * x * x", "(x * 2.0) ** 3", "2.0 ** (x * 0.5)"):
         agree(torch, expression, POSITIVE)
+
+
+@pytest.mark.parametrize("exponent", [-1, -2, -2.0, 0.5, -0.5, 2, 3, 2.5])
+def test_second_order_of_powers_at_zero_and_infinity(exponent, torch):
+    agree(torch, f"x ** {exponent}", np.array([-inf, -1.0, 0.0, 1.0, inf]))

@@ -276,3 +276,35 @@ def test_a_step_of_a_classifier_needs_no_more_than_the_result_of_log_softmax():
     softmax = np.exp(LOGS)
     softmax[np.arange(4), [0, 2, 1, 2]] -= 1
     np.testing.assert_allclose(x.grad.numpy(force=True), softmax / 4)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "F.binary_cross_entropy(x.sigmoid(), y.sigmoid(), weight=z)",
+        "F.binary_cross_entropy_with_logits(x, y, weight=z)",
+        "F.binary_cross_entropy_with_logits(x, y, pos_weight=z)",
+        "F.nll_loss(x, t.tensor([0, 2, 1, 2]), z)",
+        "F.cross_entropy(x, t.tensor([0, 2, 1, 2]), z)",
+        "F.multi_margin_loss(x, t.tensor([0, 2, 1, 2]), weight=z)",
+    ],
+)
+def test_weights_have_no_gradient_and_are_taken_where_none_is_recorded(expression, torch):
+    agree(torch, expression, X, Q, WEIGHT)  # refused
+    agree(torch, expression, X, Q, WEIGHT, grad=[True, False, False], order=1)
+    with torch.no_grad(), gc.no_grad():
+        agree(torch, expression, X, Q, WEIGHT)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 2), (2, 3, 2, 2), (2, 3, 2, 1, 2)])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_classes_of_places_in_any_number_of_dimensions(shape, reduction, torch):
+    scores = np.cos(np.arange(float(np.prod(shape)))).reshape(shape)
+    classes = np.arange(scores[:, 0].size).reshape(scores[:, 0].shape) % 3
+    program = f"F.cross_entropy(x, y, z, reduction='{reduction}')"
+    agree(torch, program, scores, classes, WEIGHT, grad=[True, False, False])
+    agree(torch, f"F.nll_loss(x, y, reduction='{reduction}')", scores, classes)
+
+
+def test_no_classes_are_smoothed(torch):
+    agree(torch, "F.cross_entropy(x, x, label_smoothing=0.2, reduction='sum')", np.zeros((2, 0)))

@@ -269,14 +269,8 @@ def rfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = 
         As :func:`fftn`.
         RuntimeError: ``input`` is complex; no dimension.
     """
-    x = as_tensor(input, "rfftn")
-    if x.is_complex():
-        raise RuntimeError(f"rfftn expects a real-valued input tensor, but got {dtypes.scalar_type_name(x.dtype)}")
-    x = floating("rfftn", x)
-    dims, sizes = dims_and_sizes(x, s, dim)
-    if not dims:
-        raise RuntimeError("rfftn must transform at least one axis")
-    return fft_r2c(resized(x, dims, sizes), dims, scale_of(norm, True), True)  # type: ignore[no-any-return]
+    x, dims = _of_real("rfftn", "rfftn expects a real-valued input tensor, but got", input, s, dim)
+    return fft_r2c(x, dims, scale_of(norm, True), True)  # type: ignore[no-any-return]
 
 
 def irfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None = None) -> Tensor:
@@ -311,15 +305,9 @@ def ihfftn(input: Tensor, s: Sizes = None, dim: Sizes = None, norm: str | None =
         As :func:`fftn`.
         RuntimeError: ``input`` is complex; no dimension.
     """
-    x = as_tensor(input, "ihfftn")
-    if x.is_complex():
-        raise RuntimeError(f"Only supports floating-point dtypes, but found: {dtypes.scalar_type_name(x.dtype)}")
-    x = floating("ihfftn", x)
-    dims, sizes = dims_and_sizes(x, s, dim)
-    if not dims:
-        raise RuntimeError("ihfftn must transform at least one axis")
+    x, dims = _of_real("ihfftn", "Only supports floating-point dtypes, but found:", input, s, dim)
     scale = scale_of(norm, False)
-    half = conjugate(fft_r2c(resized(x, dims, sizes), dims[-1:], scale, True))
+    half = conjugate(fft_r2c(x, dims[-1:], scale, True))
     return half if len(dims) == 1 else fft_c2c(half, dims[:-1], scale, True)  # type: ignore[no-any-return]
 
 
@@ -412,6 +400,18 @@ def _full_nd(name: str, input: Any, s: Sizes, dim: Sizes, norm: str | None, forw
     scale = scale_of(norm, forward)
     x = resized(x, dims, sizes)
     return fft_c2c(x, dims, scale, not forward)  # type: ignore[no-any-return]
+
+
+def _of_real(name: str, refusal: str, input: Any, s: Sizes, dim: Sizes) -> tuple[Any, tuple[int, ...]]:
+    """The real numbers that become half a spectrum, and their dimensions; ``refusal`` is what is said of complex ones."""
+    x = as_tensor(input, name)
+    if x.is_complex():
+        raise RuntimeError(f"{refusal} {dtypes.scalar_type_name(x.dtype)}")
+    x = floating(name, x)
+    dims, sizes = dims_and_sizes(x, s, dim)
+    if not dims:
+        raise RuntimeError(f"{name} must transform at least one axis")
+    return resized(x, dims, sizes), dims
 
 
 def _to_real(name: str, input: Any, s: Sizes, dim: Sizes) -> tuple[Any, tuple[int, ...], int]:

@@ -281,7 +281,8 @@ def embedding_bag(
         padding_idx: a row that is left out of every bag.
 
     Raises:
-        ValueError: another number of dimensions of ``input``, ``weight`` or ``offsets``, another ``mode``, weights of another shape.
+        ValueError: another number of dimensions of ``input``, ``weight`` or ``offsets``, another ``mode``, weights of another
+            shape.
         RuntimeError: there is no such row, a tensor of another dtype, or offsets that do not begin with 0.
         NotImplementedError: weights for another mode than sums; ``sparse=True`` for a ``weight`` that requires grad.
     """

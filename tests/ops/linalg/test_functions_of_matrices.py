@@ -110,3 +110,10 @@ def test_errors(program, error, phrases, t):
     if "singular" in phrases[0]:
         error = t.linalg.LinAlgError
     assert_raises(program, t, error, *phrases)
+
+
+@pytest.mark.parametrize("tolerance", ["rtol", "atol"])
+def test_tolerances_have_no_gradient(tolerance, torch):
+    program = f"t.linalg.pinv(x, {tolerance}=y)"
+    agree(torch, program, numbers(3, 2), np.array(0.1))  # refused
+    agree(torch, program, numbers(3, 2), np.array(0.1), grad=[True, False])

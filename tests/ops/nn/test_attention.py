@@ -106,3 +106,10 @@ def test_dropout_drops_weights():
 )
 def test_errors(expression, torch):
     agree(torch, expression, Q, K, V)
+
+
+def test_vectors_without_elements(torch):
+    x = np.zeros((2, 1, 3, 0))
+    got = F.scaled_dot_product_attention(*[gc.tensor(x)] * 3)
+    want = torch.nn.functional.scaled_dot_product_attention(*[torch.tensor(x)] * 3)
+    assert tuple(got.shape) == tuple(want.shape)

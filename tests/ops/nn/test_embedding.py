@@ -116,3 +116,19 @@ def test_tables_of_a_batch_keep_their_own_padding_and_counts(device, options):
         np.testing.assert_allclose(
             together[i].numpy(force=True), grad(loss)(tables[i], at[i]).numpy(force=True), rtol=1e-12
         )
+
+
+def test_rows_made_shorter_keep_their_tangents(torch):
+    def run(t):
+        table = t.tensor(TABLE)
+        looked_up = lambda weight: t.nn.functional.embedding(t.tensor(AT), weight, max_norm=0.8)  # noqa: E731
+        out, tangent = t.func.jvp(looked_up, (table,), (t.ones_like(table),))
+        return [v.numpy(force=True) for v in (out, tangent, table)]
+
+    for got, want in zip(run(gc), run(torch), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+@pytest.mark.conformance
+def test_bags_want_a_matrix(torch):
+    agree(torch, "F.embedding_bag(y, x)", TABLE[None], AT)

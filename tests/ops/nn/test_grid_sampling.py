@@ -64,3 +64,10 @@ def test_what_is_outside_does_not_count_even_if_it_is_not_finite(device):
     image = gc.tensor([[[[np.inf, 1.0], [1.0, 1.0]]]])
     out = F.grid_sample(image, gc.tensor([[[[0.9, 0.9]]]]), align_corners=False)
     assert np.isfinite(out.item())
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize("padding", ["border", "reflection"])
+def test_points_on_the_border_do_not_move_what_they_take(torch, padding):
+    points = np.array([[[[-1.0, -1.0], [1.0, 1.0], [-1.0, 0.3], [0.2, 1.0]]]])
+    agree(torch, f"F.grid_sample(x, y, padding_mode='{padding}', align_corners=True)", IMAGE, points)

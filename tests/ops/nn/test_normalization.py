@@ -157,3 +157,15 @@ def test_float32_far_from_zero(torch):
         found.append([v.numpy(force=True) for v in (y, x.grad)])
     for p, q in zip(*found, strict=True):
         np.testing.assert_allclose(p, q, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_running_statistics_have_no_gradient(name, training, torch):
+    keyword = "training" if name == "batch_norm" else "use_input_stats"
+    program = f"F.{name}(x, y.clone(), z.clone(), {keyword}={training})"
+    for grad_of in ([True, True, False], [False, False, True]):
+        agree(torch, program, X, MEAN, VAR, grad=grad_of)  # refused
+    agree(torch, program, X, MEAN, VAR, grad=[True, False, False])
+    with torch.no_grad(), gc.no_grad():
+        agree(torch, program, X, MEAN, VAR)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from referee import agree
 
+import gradcore as gc
+
 inf, nan = np.inf, np.nan
 ANY = np.array([[0.3, -1.2, 1.7], [0.8, 1.9, -0.4]])
 POSITIVE = np.array([[0.4, 1.3, 0.7], [2.1, 0.2, 1.6]])
@@ -46,3 +48,16 @@ def test_logit(eps, torch):
     agree(torch, f"t.logit(x, {eps})", np.array([-0.5, 0.0, 0.2, 0.5, 0.9, 1.0, 1.5, nan]), order=1)
     agree(torch, f"t.special.logit(x, eps={eps})", np.array([0.35, 0.62]))
     agree(torch, f"(x * 1).logit_({eps})", np.array([0.35, 0.62, 0.1]))
+
+
+@pytest.mark.parametrize("name", ["t.xlogy", "t.special.xlog1py"])
+def test_second_order_where_the_factor_is_zero(name, torch):
+    def run(t):
+        x = t.tensor([0.0, 0.0, 0.0, 2.0], requires_grad=True)
+        y = t.tensor([0.0, -1.0, -2.0, 3.0])
+        g = t.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+        (first,) = t.autograd.grad(eval(name, {"t": t})(x, y), x, g, create_graph=True)
+        return first.tolist(), t.autograd.grad(first.sum(), g)[0].tolist()
+
+    for got, want in zip(run(gc), run(torch), strict=True):
+        assert got == pytest.approx(want, nan_ok=True)

@@ -174,3 +174,8 @@ PROGRAMS = [
 def test_programs_without_a_module_of_special_functions(program, torch, without_special_functions):
     agree(torch, program, POSITIVE)
     agree(torch, program, POSITIVE.astype(np.float32), order=1)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_mvlgamma_at_infinities(p, torch):
+    agree(torch, f"t.mvlgamma(x, {p})", np.array([-inf, inf, nan, 4.0]), order=0)

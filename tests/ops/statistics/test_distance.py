@@ -158,3 +158,10 @@ def test_batches_and_jacobians():
     np.testing.assert_allclose(found.numpy(force=True), gc.cdist(x, y).numpy(force=True))
     assert jacrev(gc.nn.functional.pdist)(x[0]).shape == (6, 4, 3)
     assert vmap(gc.dist)(x, x + 1).tolist() == pytest.approx([np.sqrt(12)] * 2)
+
+
+@pytest.mark.parametrize("p", ["inf", "-inf", "2.0", "0.0"])
+def test_norms_of_nothing(p, torch):
+    for shape in ((0, 2), (2, 0)):
+        agree(torch, f"t.dist(x, x + 1, {p})", np.zeros(shape), order=0)
+        agree(torch, f"t.nn.functional.pairwise_distance(x, x + 1, {p})", np.zeros(shape), order=0)
