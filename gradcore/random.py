@@ -20,6 +20,7 @@ from gradcore.grad_mode import current_mode
 from gradcore.graph import node_class
 from gradcore.inplace import check_inplace, forget, write
 from gradcore.op import is_tensor, wrap
+from gradcore.ops._batching import varies
 from gradcore.ops._dims import as_integer
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops.assignment import copy_
@@ -378,7 +379,7 @@ def _fill(self: Tensor, method: str, generator: Generator | None, transform: Any
     dtype = self.dtype
     if current_mode().level is not None:
         draws = _drawn(lambda shape: _floats(source, method, shape, dtype), tuple(self.shape))
-        if _varies(draws) and not _varies(self):
+        if varies(draws) and not varies(self):
             raise RuntimeError(
                 f"vmap: Cannot ask for different inplace randomness on an unbatched tensor ({what}). This will appear like "
                 "same randomness. Use rand() or randn(), or make the tensor with new_zeros() of a batched one"
@@ -394,12 +395,6 @@ def _drawn(draw: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) ->
     """What ``draw`` gives; inside ``vmap`` as its ``randomness`` says."""
     level = current_mode().level
     return draw(shape) if level is None else level.draw(draw, shape)
-
-
-def _varies(x: Tensor) -> bool:
-    """Whether a tensor differs among the elements of a batch."""
-    level = x._device.level
-    return level is not None and level.varies(x)
 
 
 def _source(generator: Generator | None, dtype: Any, where: Any) -> tuple[Generator, dtypes.DType]:

@@ -5,6 +5,8 @@ What is special to one operation stands in ``tests/ops``.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from registry import (
@@ -122,6 +124,28 @@ def test_gradcheck_in_forward_mode(name):
 def test_gradgradcheck(name):
     for function, inputs in in_double_precision(name):
         assert gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_a_plain_backward_calls_no_operation(name):
+    sample = samples_of(name)[0]
+    outputs = [o for o in outputs_of(call(name, sample)) if o.requires_grad]
+    inputs = [x for x in tensors_in(sample) if x.requires_grad]
+    cotangents = [gc.ones_like(o) for o in outputs]
+    called = set()
+
+    def note(frame, event, _):
+        # Operations are generated code, and so is what runs their rules on arrays.
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith("<gradcore") and not file.endswith(": raw>"):
+            called.add(file)
+
+    sys.setprofile(note)
+    try:
+        gc.autograd.grad(outputs, inputs, cotangents, allow_unused=True)
+    finally:
+        sys.setprofile(None)
+    assert called == set(), "a rule makes tensors where arrays would do"
 
 
 @pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if not OPS[n].variadic and not OPS[n].reads_layout])

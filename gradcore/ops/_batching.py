@@ -25,6 +25,7 @@ __all__ = [
     "rows",
     "shifted",
     "unfolded",
+    "varies",
 ]
 
 Dims = TypeVar("Dims", int, tuple[int, ...])
@@ -95,3 +96,9 @@ def unfolded(x: Tensor, sizes: tuple[int, int], dim: int = 0) -> Tensor:
     given: Sequence[int] = x.shape
     x = x.reshape((*given[:dim], *sizes, *given[dim + 1 :]))
     return x.movedim(dim, 0) if dim else x
+
+
+def varies(x: Tensor) -> bool:
+    """Whether a tensor, as a user holds it, differs among the elements of a batch, so that its values cannot be looked at."""
+    level = x._device.level
+    return level is not None and bool(level.varies(x))

@@ -10,7 +10,7 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.ops._extra import generic
 
-__all__ = ["kind_of", "number_or_none", "of_truth_values", "refuse_dtype", "refuse_zero", "require_kind"]
+__all__ = ["array_like", "kind_of", "number_or_none", "of_truth_values", "refuse_dtype", "refuse_zero", "require_kind"]
 
 
 def number_or_none(x: Any) -> Any:
@@ -70,6 +70,11 @@ def of_truth_values(xp: Any, function: Any, x: Any, y: Any) -> Any:
     return function(xp.asarray(x, dtype=dtypes.bool_), xp.asarray(y, dtype=dtypes.bool_))
 
 
+def array_like(xp: Any, x: Any, like: Any) -> Any:
+    """``x`` as an array, of the dtype of ``like`` if it is a number."""
+    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype)
+
+
 @generic("exp2")
 def _exp2(xp: Any, x: Any) -> Any:
     if kind_of(xp, x) == "c":
@@ -81,25 +86,21 @@ def _exp2(xp: Any, x: Any) -> Any:
 def _fmod(xp: Any, x: Any, y: Any) -> Any:
     if kind_of(xp, x if hasattr(x, "dtype") else y) == "f":
         # The remainder of magnitudes is exact, and of the sign of the divisor, which is then that of neither.
-        return xp.copysign(xp.remainder(xp.abs(_array(xp, x, y)), xp.abs(_array(xp, y, x))), x)
+        return xp.copysign(xp.remainder(xp.abs(array_like(xp, x, y)), xp.abs(array_like(xp, y, x))), x)
     r = xp.remainder(x, y)
     opposite = xp.not_equal(xp.less(x, 0), xp.less(y, 0))
     return xp.where(xp.logical_and(xp.not_equal(r, 0), opposite), xp.subtract(r, y), r)
 
 
-def _array(xp: Any, x: Any, like: Any) -> Any:
-    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype)
-
-
 @generic("fmax")
 def _fmax(xp: Any, x: Any, y: Any) -> Any:
-    x, y = _array(xp, x, y), _array(xp, y, x)
+    x, y = array_like(xp, x, y), array_like(xp, y, x)
     return xp.where(xp.isnan(x), y, xp.where(xp.isnan(y), x, xp.maximum(x, y)))
 
 
 @generic("fmin")
 def _fmin(xp: Any, x: Any, y: Any) -> Any:
-    x, y = _array(xp, x, y), _array(xp, y, x)
+    x, y = array_like(xp, x, y), array_like(xp, y, x)
     return xp.where(xp.isnan(x), y, xp.where(xp.isnan(y), x, xp.minimum(x, y)))
 
 

@@ -31,9 +31,7 @@ def _casts(make: Make) -> Iterator[Sample]:
 @op(node="ToCopyBackward0", linear=True, elementwise=True, samples=_casts)
 def to_dtype(xp: Any, input: Any, /, *, dtype: Any) -> Any:
     """The values of ``input`` in another dtype."""
-    if xp.np_dtype(input.dtype).kind == "c" and dtype.kind != "c":
-        input = xp.real(input)
-    return xp.astype(input, dtype, copy=True)
+    return _cast(xp, input, dtype)
 
 
 @to_dtype.vjp("input")
@@ -49,9 +47,7 @@ def _exact_casts(make: Make) -> Iterator[Sample]:
 @op(node="ToCopyBackward0", differentiable=False, elementwise=True, samples=_exact_casts)
 def to_dtype_exact(xp: Any, input: Any, /, *, dtype: Any) -> Any:
     """The values of ``input`` in a dtype that has no gradients (integers, bool)."""
-    if xp.np_dtype(input.dtype).kind == "c" and dtype.kind != "c":
-        input = xp.real(input)
-    return xp.astype(input, dtype, copy=True)
+    return _cast(xp, input, dtype)
 
 
 @op(node="CloneBackward0", linear=True, elementwise=True, samples=reals)
@@ -140,7 +136,9 @@ def chalf(self: Tensor) -> Tensor:
     Raises:
         NotImplementedError: always.
     """
-    raise NotImplementedError("there is no dtype complex32: array libraries have none. Use cfloat(), which is complex64")
+    raise NotImplementedError(
+        "there is no dtype complex32: array libraries have none. Use cfloat(), which is complex64"
+    )
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -255,3 +253,10 @@ def _names_dtype(text: Any) -> bool:
 
 
 bind(cast_tensor=cast, move=to_device, clone=clone)
+
+
+def _cast(xp: Any, x: Any, dtype: dtypes.DType) -> Any:
+    """``x`` in another dtype; of complex numbers the real part, where that is real."""
+    if xp.np_dtype(x.dtype).kind == "c" and dtype.kind != "c":
+        x = xp.real(x)
+    return xp.astype(x, dtype, copy=True)

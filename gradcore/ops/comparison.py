@@ -11,7 +11,7 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.op import is_operand, is_tensor, op
 from gradcore.operands import refuse_shapes
-from gradcore.ops._numeric import kind_of, refuse_dtype, require_kind
+from gradcore.ops._numeric import array_like, kind_of, refuse_dtype, require_kind
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -451,12 +451,8 @@ def _ordered(xp: Any, x: Any, y: Any, function: str) -> tuple[Any, Any]:
     if kind == "c":
         refuse_dtype(function, xp.np_dtype(array.dtype))
     if kind == "b":
-        return xp.astype(_array(xp, x, array), dtypes.uint8), xp.astype(_array(xp, y, array), dtypes.uint8)
+        return xp.astype(array_like(xp, x, array), dtypes.uint8), xp.astype(array_like(xp, y, array), dtypes.uint8)
     return x, y
-
-
-def _array(xp: Any, x: Any, like: Any) -> Any:
-    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype)
 
 
 def _is_infinity(xp: Any, x: Any, infinity: float, function: str) -> Any:
@@ -488,7 +484,7 @@ def _shift(xp: Any, x: Any, by: Any, function: str) -> tuple[Any, Any, Any]:
     """Operands of a shift, the distance within the bits of the dtype, and where it was so."""
     array = x if hasattr(x, "dtype") else by
     require_kind(xp, array, "iu", function)
-    x, by = _array(xp, x, array), _array(xp, by, array)
+    x, by = array_like(xp, x, array), array_like(xp, by, array)
     last = xp.np_dtype(array.dtype).itemsize * 8 - 1
     possible = xp.logical_and(xp.greater_equal(by, 0), xp.less_equal(by, last))
     return x, xp.clip(by, 0, last), possible

@@ -140,7 +140,9 @@ def view_as_complex(xp: Any, input: Any, /) -> Any:
             f"{dtypes.scalar_type_name(xp.np_dtype(input.dtype))}"
         )
     if xp.np_dtype(input.dtype).itemsize < 4:
-        raise NotImplementedError("there is no dtype complex32: array libraries have none. Cast the tensor to float32 first")
+        raise NotImplementedError(
+            "there is no dtype complex32: array libraries have none. Cast the tensor to float32 first"
+        )
     if not shape:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if shape[-1] != 2:

@@ -13,9 +13,9 @@ from gradcore.namespace import TensorNamespace
 from gradcore.op import OpFunction, op
 from gradcore.ops import cast
 from gradcore.ops._batching import aligned, element_dims, folded, rows, unfolded
+from gradcore.ops._by_number import divided_by_number
 from gradcore.ops._losses import REDUCTIONS, finish_each, reduction_of
 from gradcore.ops._operands import as_tensor, refuse_gradients, require_real
-from gradcore.ops.division import divide_by_number
 from gradcore.ops.gathering import gather
 from gradcore.ops.masking import where
 from gradcore.ops.reduction import sum, sum_dim
@@ -91,7 +91,7 @@ def _cross_entropy_of_probabilities(
         return -sum(product, axis)  # type: ignore[no-any-return]
     total = -sum(product)
     count = logs.numel() // classes if classes else 0
-    return total if reduction == "sum" else divide_by_number(total, count)  # type: ignore[no-any-return]
+    return total if reduction == "sum" else divided_by_number(total, count)  # type: ignore[no-any-return]
 
 
 def _smoothed_cross_entropy(

@@ -12,6 +12,7 @@ from gradcore.ops._dims import normalize_dim
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor, summed_dtype
 from gradcore.ops._reducing import as_dtype, narrowed, widened
+from gradcore.ops._scans import part
 from gradcore.ops.creation import full
 from gradcore.ops.reduction import has_no_zero, with_zeros
 from gradcore.spelling import numpy_names
@@ -107,7 +108,7 @@ def cumprod_dim_vjp(xp: Any, g: Any, input: Any, out: Any, dim: int) -> Any:
     # and factor[i] is the product of the elements between.
     x = conj(xp, input)
     n = x.shape[dim]
-    before = xp.cumulative_prod(_part(xp, x, dim, None, -1), axis=dim, include_initial=True)
+    before = xp.cumulative_prod(part(xp, x, dim, None, -1), axis=dim, include_initial=True)
     rest = g
     factor = _shifted(xp, x, dim, 1)
     step = 1
@@ -123,14 +124,10 @@ def cumprod_dim_vmap(input: Any, dim: int, dtype: Any) -> Any:
     return along(cumprod_dim, input, dim, dtype)
 
 
-def _part(xp: Any, x: Any, dim: int, start: int | None, stop: int | None) -> Any:
-    return xp.getitem(x, (slice(None),) * dim + (slice(start, stop),))
-
-
 def _shifted(xp: Any, x: Any, dim: int, step: int) -> Any:
     """The element ``step`` further on; 0 behind the end."""
     shape = tuple([step if i == dim else n for i, n in enumerate(x.shape)])
-    return xp.concat([_part(xp, x, dim, step, None), xp.zeros(shape, dtype=x.dtype)], axis=dim)
+    return xp.concat([part(xp, x, dim, step, None), xp.zeros(shape, dtype=x.dtype)], axis=dim)
 
 
 # As the Array API spells them.

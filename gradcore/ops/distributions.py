@@ -16,12 +16,13 @@ from gradcore.grad_mode import current_mode, no_grad
 from gradcore.graph import node_class
 from gradcore.inplace import check_inplace, forget, write
 from gradcore.op import is_tensor, wrap
+from gradcore.ops._batching import varies
 from gradcore.ops._dims import as_integer
 from gradcore.ops._numeric import refuse_dtype
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import copy_
 from gradcore.ops.broadcasting import broadcast_tensors
-from gradcore.random import Generator, _drawn, _floats, _source, _varies
+from gradcore.random import Generator, _drawn, _floats, _source
 
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
@@ -290,7 +291,7 @@ def _filled(
 def _written(self: Tensor, values: Tensor, what: str, node: Any) -> Tensor:
     values = values.to(self.dtype)
     if current_mode().level is not None:
-        if _varies(values) and not _varies(self):
+        if varies(values) and not varies(self):
             raise RuntimeError(
                 f"vmap: Cannot ask for different inplace randomness on an unbatched tensor ({what}). This will appear like "
                 "same randomness. Make the tensor with new_zeros() of a batched one"

@@ -46,22 +46,6 @@ def true_divide_jvp(xp: Any, input_t: Any, other_t: Any, other: Any, out: Any) -
     return xp.divide(xp.negative(change) if input_t is None else xp.subtract(input_t, change), other)
 
 
-def _by_numbers(make: Make) -> Iterator[Sample]:
-    for shape in ((2, 3), (), (0, 2)):
-        yield Sample(make(*shape), other=2.5)
-
-
-@op(node="DivBackward1", linear=True, elementwise=True, samples=_by_numbers)
-def divide_by_number(xp: Any, input: Any, /, other: float) -> Any:
-    """``input / other`` for a number, as the node of composite functions that PyTorch has in C++."""
-    return xp.divide(input, float(other))
-
-
-@divide_by_number.vjp("input")
-def divide_by_number_vjp(xp: Any, g: Any, other: float) -> Any:
-    return xp.divide(g, float(other))
-
-
 def _quotients(make: Make) -> Iterator[Sample]:
     for mode in ("floor", "trunc"):
         yield Sample(

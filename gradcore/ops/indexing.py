@@ -19,6 +19,7 @@ from gradcore import dtypes
 from gradcore.device import device_of
 from gradcore.op import is_tensor, wrap
 from gradcore.ops import creation
+from gradcore.ops._batching import varies
 from gradcore.ops._indices import Place
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.assignment import copy_, fill_, fill_value, filled, filled_number
@@ -194,15 +195,9 @@ def _item(input: Tensor, i: Any) -> Any:
             stacklevel=4,
         )
         return cast(i, dtypes.bool_)
-    if not i._data.shape and dtype != dtypes.bool_ and not _varies(i):
+    if not i._data.shape and dtype != dtypes.bool_ and not varies(i):
         return i.item()
     return i
-
-
-def _varies(x: Tensor) -> bool:
-    """Whether an index differs among the elements of a batch, so that it is no number."""
-    level = x._device.level
-    return level is not None and level.varies(x)
 
 
 def _dims_taken(item: Any) -> int:

@@ -9,9 +9,11 @@ import numpy as np
 from gradcore.errors import LinAlgError
 from gradcore.grad_mode import current_mode
 from gradcore.op import OpFunction, conj, is_tensor
+from gradcore.ops._batching import varies
 from gradcore.ops._extra import extra
 from gradcore.ops._numeric import kind_of, refuse_dtype
 from gradcore.ops.linalg import triangular  # noqa: F401 - has what "solve_triangular" is on tensors
+from gradcore.ops.linalg._elimination import library_failed
 
 __all__ = [
     "adjoint",
@@ -22,7 +24,6 @@ __all__ = [
     "general_solve",
     "hermitian",
     "in_dtype_of",
-    "library_failed",
     "real_dtype",
     "refuse_half",
     "refuse_infinite",
@@ -132,11 +133,6 @@ def refuse_half(xp: Any, kernel: str, x: Any, integers: bool = False) -> None:
         refuse_dtype(kernel, dtype)
 
 
-def library_failed(error: Exception) -> bool:
-    """Whether a library says that it found no result. Its LinAlgError is NumPy's, or one of its own of that name."""
-    return type(error).__name__ == "LinAlgError"
-
-
 def refuse_infinite(xp: Any, function: str, x: Any, values: Any) -> None:
     """Raise if singular values or eigenvalues are no numbers, since ``x`` has some that are not finite, or else.
 
@@ -181,4 +177,4 @@ def check_gauge(xp: Any, phase: Any, other: Any, message: str) -> None:
 
 def _in_batch(x: Any) -> bool:
     """Whether a tensor differs among the elements of a batch of ``vmap``."""
-    return is_tensor(x) and x._device.level is not None and bool(x._device.level.varies(x))
+    return is_tensor(x) and varies(x)

@@ -10,17 +10,22 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.op import is_tensor
 
-__all__ = ["attempted", "first_failure", "rank_tolerance", "solved", "solved_quietly"]
+__all__ = ["attempted", "first_failure", "library_failed", "rank_tolerance", "solved", "solved_quietly"]
 
 
 def attempted(function: Callable[..., Any], *args: Any) -> Any:
     """What ``function`` of an array library gives, or ``None`` where that raises its LinAlgError."""
     try:
         return function(*args)
-    except Exception as e:  # each library has a class of its own
-        if type(e).__name__ != "LinAlgError":
+    except Exception as e:
+        if not library_failed(e):
             raise
         return None
+
+
+def library_failed(error: Exception) -> bool:
+    """Whether a library says that it found no result. Its LinAlgError is NumPy's, or one of its own of that name."""
+    return type(error).__name__ == "LinAlgError"
 
 
 def solved(xp: Any, a: Any, b: Any) -> tuple[Any, Any]:

@@ -16,12 +16,12 @@ from gradcore.ops.linalg._checks import check_decomposable, check_matrices, chec
 from gradcore.ops.linalg._decompositions import (
     adjoint,
     hermitian,
-    library_failed,
     refuse_half,
     solve,
     solve_right,
     with_diagonal_halved,
 )
+from gradcore.ops.linalg._elimination import library_failed
 from gradcore.ops.linalg._samples import as_hermitian, positive_definite
 from gradcore.testing.samples import Make, Sample
 

@@ -21,13 +21,13 @@ from gradcore.ops.linalg._decompositions import (
     general_solve,
     hermitian,
     in_dtype_of,
-    library_failed,
     refuse_half,
     refuse_infinite,
     scaled_columns,
     scaled_rows,
     without_diagonal,
 )
+from gradcore.ops.linalg._elimination import library_failed
 from gradcore.ops.linalg._samples import as_hermitian, distinct_eigenvalues, positive_definite, unchecked
 from gradcore.testing.samples import Make, Sample
 

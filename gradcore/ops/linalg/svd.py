@@ -17,7 +17,6 @@ from gradcore.ops.linalg._decompositions import (
     differentiated,
     embedded,
     in_dtype_of,
-    library_failed,
     real_dtype,
     refuse_half,
     refuse_infinite,
@@ -25,6 +24,7 @@ from gradcore.ops.linalg._decompositions import (
     scaled_rows,
     without_diagonal,
 )
+from gradcore.ops.linalg._elimination import library_failed
 from gradcore.ops.linalg._samples import distinct_singular_values, unchecked
 from gradcore.testing.samples import Make, Sample
 

@@ -25,6 +25,7 @@ __all__ = [
     "input_gradient",
     "like_statistics",
     "moments",
+    "per_channel",
     "without_statistics",
 ]
 
@@ -151,3 +152,8 @@ def in_batch(parameter: Any, ndim: int, batched: bool) -> Any:
 def without_statistics(out: Any, *statistics: Any) -> Any:
     """The one result that has a gradient, for tests of derivatives; the others depend on the operands as well."""
     return out
+
+
+def per_channel(xp: Any, values: Any, x: Any) -> Any:
+    """A value of each channel as it broadcasts against ``x``, of shape (N, C, ...)."""
+    return None if values is None else xp.reshape(values, (-1,) + (1,) * (len(x.shape) - 2))

@@ -22,6 +22,7 @@ from gradcore.ops.nn._normalizing import (
     input_gradient,
     like_statistics,
     moments,
+    per_channel,
     without_statistics,
 )
 from gradcore.testing.samples import Make, Sample
@@ -182,7 +183,7 @@ def _trained(node: str, name: str) -> Any:
     def forward(xp: Any, input: Any, weight: Any = None, bias: Any = None, /, *, eps: float) -> Any:
         x = widened(xp, input)
         mean, centered, variance, rstd = moments(xp, x, _axes(x), eps)
-        out = affine(xp, xp.multiply(centered, rstd), *(_per_channel(xp, p, x) for p in (weight, bias)))
+        out = affine(xp, xp.multiply(centered, rstd), *(per_channel(xp, p, x) for p in (weight, bias)))
         mean, rstd, variance = (xp.reshape(s, (x.shape[1],)) for s in (mean, rstd, variance))
         statistics = (like_statistics(xp, s, input, weight, bias) for s in (mean, rstd))
         return narrowed(xp, out, input), *statistics, variance
@@ -202,10 +203,10 @@ def _trained(node: str, name: str) -> Any:
         axes = _axes(x)
         g_input = g_weight = None
         if needs[0] or needs[1]:
-            mean, rstd = (_per_channel(xp, s, x) for s in (result1, result2))
+            mean, rstd = (per_channel(xp, s, x) for s in (result1, result2))
             centered, rstd = centered_by(xp, x, axes, eps, mean, rstd)
             if needs[0]:
-                g_input = input_gradient(xp, affine(xp, g, _per_channel(xp, weight, x), None), centered, rstd, axes)
+                g_input = input_gradient(xp, affine(xp, g, per_channel(xp, weight, x), None), centered, rstd, axes)
             if needs[1]:
                 g_weight = xp.sum(xp.multiply(xp.multiply(centered, rstd), g), axis=axes)
         return g_input, g_weight, xp.sum(g, axis=axes) if needs[2] else None
@@ -237,7 +238,7 @@ def _frozen(node: str, name: str) -> Any:
         x = widened(xp, input)
         centered, rstd = _by_running(xp, x, running_mean, running_var, eps)
         return narrowed(
-            xp, affine(xp, xp.multiply(centered, rstd), *(_per_channel(xp, p, x) for p in (weight, bias))), input
+            xp, affine(xp, xp.multiply(centered, rstd), *(per_channel(xp, p, x) for p in (weight, bias))), input
         )
 
     forward.__name__ = name
@@ -252,7 +253,7 @@ def _frozen(node: str, name: str) -> Any:
         centered, rstd = _by_running(xp, x, running_mean, running_var, eps)
         g_input = g_weight = None
         if needs[0]:
-            scale = rstd if weight is None else xp.multiply(rstd, widened(xp, _per_channel(xp, weight, x)))
+            scale = rstd if weight is None else xp.multiply(rstd, widened(xp, per_channel(xp, weight, x)))
             g_input = xp.multiply(g, scale)
         if needs[1]:
             g_weight = xp.sum(xp.multiply(xp.multiply(centered, rstd), g), axis=_axes(x))
@@ -343,13 +344,8 @@ def _axes(x: Any) -> tuple[int, ...]:
     return tuple([a for a in range(len(x.shape)) if a != 1])
 
 
-def _per_channel(xp: Any, parameter: Any, x: Any) -> Any:
-    """A value of each channel as it broadcasts against ``x``."""
-    return None if parameter is None else xp.reshape(parameter, (-1,) + (1,) * (len(x.shape) - 2))
-
-
 def _by_running(xp: Any, x: Any, running_mean: Any, running_var: Any, eps: float) -> tuple[Any, Any]:
-    mean, var = (widened(xp, _per_channel(xp, s, x)) for s in (running_mean, running_var))
+    mean, var = (widened(xp, per_channel(xp, s, x)) for s in (running_mean, running_var))
     return xp.subtract(x, mean), xp.divide(1.0, xp.sqrt(xp.add(var, eps)))
 
 

@@ -12,7 +12,15 @@ from gradcore.ops._dims import as_integer
 from gradcore.ops._operands import as_tensor
 from gradcore.ops._reducing import narrowed, widened
 from gradcore.ops.cast import cast
-from gradcore.ops.nn._normalizing import affine, centered_by, check_dtypes, input_gradient, like_statistics, moments
+from gradcore.ops.nn._normalizing import (
+    affine,
+    centered_by,
+    check_dtypes,
+    input_gradient,
+    like_statistics,
+    moments,
+    per_channel,
+)
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:
@@ -109,7 +117,7 @@ def normalized_groups(xp: Any, input: Any, weight: Any = None, bias: Any = None,
     x = widened(xp, input)
     mean, centered, _, rstd = moments(xp, _groups(xp, x, group), (2,), eps)
     out = xp.reshape(xp.multiply(centered, rstd), tuple(x.shape))
-    out = affine(xp, out, *(_per_channel(xp, p, x) for p in (weight, bias)))
+    out = affine(xp, out, *(per_channel(xp, p, x) for p in (weight, bias)))
     statistics = [xp.reshape(s, tuple(s.shape[:2])) for s in (mean, rstd)]
     return narrowed(xp, out, input), *(like_statistics(xp, s, input, weight, bias) for s in statistics)
 
@@ -126,7 +134,7 @@ def normalized_groups_vjp(
         mean, rstd, g_mean, g_rstd = (xp.expand_dims(s, axis=2) for s in (result1, result2, g_mean, g_rstd))
         centered, rstd = centered_by(xp, _groups(xp, x, group), (2,), eps, mean, rstd)
         if needs[0]:
-            scaled = _groups(xp, affine(xp, g, _per_channel(xp, weight, x), None), group)
+            scaled = _groups(xp, affine(xp, g, per_channel(xp, weight, x), None), group)
             g_input = xp.reshape(input_gradient(xp, scaled, centered, rstd, (2,), g_mean, g_rstd), shape)
         if needs[1]:
             g_weight = _over_channels(xp, xp.multiply(xp.reshape(xp.multiply(centered, rstd), shape), g))
@@ -157,11 +165,6 @@ def _groups(xp: Any, x: Any, group: int) -> Any:
     """``x`` as (N, group, elements of a group)."""
     n, channels, *rest = x.shape
     return xp.reshape(x, (n, group, channels // group * math.prod(rest)))
-
-
-def _per_channel(xp: Any, parameter: Any, x: Any) -> Any:
-    """A weight or bias as it broadcasts against ``x``."""
-    return None if parameter is None else xp.reshape(parameter, (-1,) + (1,) * (len(x.shape) - 2))
 
 
 def _over_channels(xp: Any, g: Any) -> Any:

@@ -116,25 +116,18 @@ def multi_head_attention_forward(
         _require(static_k is None and static_v is None, "bias cannot be added to static key or value.")
         k, v = (cat([x, b.repeat(1, batch, 1)]) for x, b in ((k, bias_k), (v, bias_v)))
         mask, padding = _one_more_key(mask), _one_more_key(padding)
-    q = _heads(q, batch * num_heads, width)
-    k = (
-        _heads(k, batch * num_heads, width)
-        if static_k is None
-        else _static(static_k, "static_k", batch * num_heads, width)
-    )
-    v = (
-        _heads(v, batch * num_heads, width)
-        if static_v is None
-        else _static(static_v, "static_v", batch * num_heads, width)
-    )
+    heads = batch * num_heads
+    q = _heads(q, heads, width)
+    k = _heads(k, heads, width) if static_k is None else _static(static_k, "static_k", heads, width)
+    v = _heads(v, heads, width) if static_v is None else _static(static_v, "static_v", heads, width)
     if add_zero_attn:
-        nothing = zeros(batch * num_heads, 1, width, dtype=k.dtype, device=k.device)
+        nothing = zeros(heads, 1, width, dtype=k.dtype, device=k.device)
         k, v = cat([k, nothing], 1), cat([v, nothing], 1)
         mask, padding = _one_more_key(mask), _one_more_key(padding)
     keys = k.shape[1]
     if padding is not None:
         _require(tuple(padding.shape) == (batch, keys), f"expecting key_padding_mask shape of {(batch, keys)}")
-        spread = padding.view(batch, 1, 1, keys).expand(-1, num_heads, -1, -1).reshape(batch * num_heads, 1, keys)
+        spread = padding.view(batch, 1, 1, keys).expand(-1, num_heads, -1, -1).reshape(heads, 1, keys)
         mask = spread if mask is None else mask + spread
     dropout_p = dropout_p if training else 0.0
     if not need_weights:

@@ -10,7 +10,7 @@ import numpy as np
 from gradcore import dtypes
 from gradcore.ops._extra import extra
 
-__all__ = ["any_true", "array_like", "epsilon_of", "polynomial", "ratio", "special", "widened"]
+__all__ = ["any_true", "epsilon_of", "polynomial", "ratio", "special", "widened"]
 
 
 def special(xp: Any, name: str, x: Any, *others: Any) -> Any:
@@ -30,11 +30,6 @@ def widened(xp: Any, function: Callable[..., Any], x: Any, *others: Any) -> Any:
         return function(x, *others)
     wide = (xp.astype(v, dtypes.float32) if hasattr(v, "dtype") else v for v in (x, *others))
     return xp.astype(function(*wide), dtype)
-
-
-def array_like(xp: Any, x: Any, like: Any) -> Any:
-    """``x`` as an array, of the dtype of ``like`` if it is a number."""
-    return x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype)
 
 
 def any_true(xp: Any, condition: Any) -> bool:

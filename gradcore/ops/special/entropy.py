@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import is_tensor, op
-from gradcore.ops._numeric import number_or_none, require_kind
-from gradcore.ops.special._precision import array_like, widened
+from gradcore.ops._numeric import array_like, number_or_none, require_kind
+from gradcore.ops.special._precision import widened
 from gradcore.testing.samples import Make, Sample, unary
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from gradcore.op import op
+from gradcore.ops._by_number import times
 from gradcore.ops._extra import generic
 from gradcore.ops._numeric import require_kind
 from gradcore.ops._operands import as_tensor
 from gradcore.ops.special._precision import ratio, special
 from gradcore.ops.special.error_functions import erf
-from gradcore.ops.statistics._by_number import times
 from gradcore.testing.samples import reals, unary
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradcore import dtypes
 from gradcore.op import OpFunction, op
-from gradcore.ops.special._precision import array_like
+from gradcore.ops._numeric import array_like
 from gradcore.ops.special.cylinder import require_wide
 from gradcore.testing.samples import Make, Sample
 

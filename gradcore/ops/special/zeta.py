@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore.op import is_tensor, op
 from gradcore.ops._extra import generic
-from gradcore.ops._numeric import number_or_none, require_kind
-from gradcore.ops.special._precision import any_true, array_like, special
+from gradcore.ops._numeric import array_like, number_or_none, require_kind
+from gradcore.ops.special._precision import any_true, special
 from gradcore.testing.samples import Make, Sample
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradcore import dtypes
 from gradcore.op import is_tensor, standard
+from gradcore.ops._by_number import divided, times
 from gradcore.ops._dims import as_integer, normalize_dim, normalize_dims
 from gradcore.ops._numeric import number_or_none
 from gradcore.ops._operands import as_tensor
@@ -15,7 +16,6 @@ from gradcore.ops.comparison import logical_xor
 from gradcore.ops.creation import zeros, zeros_like
 from gradcore.ops.cumulative import cumsum
 from gradcore.ops.joining import cat
-from gradcore.ops.statistics._by_number import divided, times
 from gradcore.spelling import numpy_names
 
 if TYPE_CHECKING:

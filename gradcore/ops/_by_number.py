@@ -11,7 +11,7 @@ from gradcore.testing.samples import Make, Sample
 if TYPE_CHECKING:
     from gradcore.tensor import Tensor
 
-__all__ = ["divided", "times"]
+__all__ = ["divided", "divided_by_number", "times"]
 
 
 def times(x: Tensor, number: complex) -> Tensor:
