@@ -310,7 +310,9 @@ class Op:
         if unknown:
             raise TypeError(f"operation {self.name!r} has no operand {sorted(unknown)}; it has {self.operands}")
         if "g" in self.operands and len(self.operands) > 1 and set(operands) != {"g"}:
-            raise TypeError(f"operation {self.name!r}: in a rule 'g' is the gradient, so the operand of that name is out of reach")
+            raise TypeError(
+                f"operation {self.name!r}: in a rule 'g' is the gradient, so the operand of that name is out of reach"
+            )
         rule = Rule(function, tuple(operands))
         valid = {"xp", "g", "needs", *self.operands, *(f"{o}_shape" for o in self.operands), *self.params}
         valid |= {f"{self.listed}_shapes"} if self.variadic else {f"{o}_strides" for o in self.operands}

@@ -71,7 +71,7 @@ def block_diag(*tensors: Any) -> Tensor:
     for i, x in enumerate(given):
         if x.ndim > 2:
             raise RuntimeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} dimensions"
+                f"block_diag: Input tensors must have 2 or fewer dimensions. Input {i} has {x.ndim} dimensions"
             )
     if not given:
         from gradcore.ops.creation import empty

@@ -91,7 +91,7 @@ def _cross_entropy_of_probabilities(
         return -sum(product, axis)  # type: ignore[no-any-return]
     total = -sum(product)
     count = logs.numel() // classes if classes else 0
-    return total if reduction == "sum" else divided_by_number(total, count)  # type: ignore[no-any-return]
+    return total if reduction == "sum" else divided_by_number(total, float(count))  # type: ignore[no-any-return]
 
 
 def _smoothed_cross_entropy(

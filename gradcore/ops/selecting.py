@@ -84,13 +84,13 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
     Raises:
         IndexError: an index is out of range, or ``index`` is no vector.
-        RuntimeError: ``index`` has another dtype than int64 or int32.
+        RuntimeError: ``index`` has another dtype than int64 or int32, or not one element for an ``input`` without dimensions.
     """
     input = as_tensor(input, "index_select")
     index = _index_vector("index_select", index, input)
     dim = normalize_dim(dim, input.ndim)
     if not input.ndim and index.numel() != 1:
-        raise IndexError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index.numel()} value(s)")
     return run_with_index_errors(selected, IndexError, input, index, dim)
 
 

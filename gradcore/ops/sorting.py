@@ -275,20 +275,21 @@ def searchsorted(
         RuntimeError: ``right`` and ``side`` disagree; the dimensions do not fit.
     """
     if side not in (None, "left", "right"):
-        raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
+        raise RuntimeError(f"searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+            "searchsorted(): side and right can't be set to opposites, got side of left while right was True"
         )
     sequence = as_tensor(sorted_sequence, "searchsorted", "sorted_sequence")
     if sorter is not None:
         sequence = sequence.gather(-1, sorter)
     values = input if is_tensor(input) else sequence._like(sequence._device.xp.asarray(input, dtype=None))
+    if not sequence.ndim:
+        raise RuntimeError("searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
     if sequence.ndim != 1 and sequence.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of "
-            "boundaries tensor and input value tensor must match, but we got boundaries tensor "
-            f"{list(sequence.shape)} and input value tensor {list(values.shape)}"
+            "searchsorted(): boundaries tensor should be 1 dimension, or match the input value tensor in all dimensions but "
+            f"the last, but got {list(sequence.shape)} and {list(values.shape)}"
         )
     found = insertion_points(sequence, values, "right" if right or side == "right" else "left")
     return found.to(dtypes.int32) if out_int32 else found  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ CALLS = {
     "nn_functional_embedding_bag": lambda t, weight, index, **kw: t.nn.functional.embedding_bag(index, weight, **kw),
     "max_pool2d_with_indices_backward": lambda t, x, **kw: pooled_back(t, x, **kw),
     "torch_ops_aten__safe_softmax_default": lambda t, *args, **kw: t._safe_softmax(*args, **kw),
-    "slice": lambda t, *args, **kw: (t.ops.indexing.slice_of if t is gc else t.ops.aten.slice)(*args, **kw),
+    "slice": lambda t, *args, **kw: (t.ops.slicing.slice_of if t is gc else t.ops.aten.slice)(*args, **kw),
     "_segment_reduce_lengths": lambda t, *args, **kw: t.segment_reduce(*args, **kw),
     "_segment_reduce_offsets": lambda t, *args, **kw: t.segment_reduce(*args, **kw),
     "zero_": lambda t, x: x.clone().zero_(),

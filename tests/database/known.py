@@ -37,7 +37,6 @@ REMARKS: dict[str, str] = {
     "native_layer_norm": "of one element, the result is exactly 0 here; PyTorch gives the rounding, times 1 / sqrt(eps)",
     "nn_functional_grid_sample": _COORDINATES,
     "nn_functional_group_norm": _BFLOAT16,
-    "nn_functional_linear_cross_entropy": "without reduction of several targets each, PyTorch shapes the losses once more",
     "nn_functional_linear_cross_entropy_chunked": _CHUNKED,
     "nn_functional_linear_cross_entropy_chunked_none": _CHUNKED,
     "nn_functional_normalize": "of gradients that are 0, PyTorch's bfloat16 leaves the rounding",

@@ -225,3 +225,8 @@ def test_a_number_counts_as_a_vector(torch):
     agree(torch, "x.clone().scatter_add_(0, t.tensor([0, 1]), y)", VECTOR, NUMBER)
     agree(torch, "x.scatter(0, t.tensor([0, 1]), y)", VECTOR, NUMBER)
     agree(torch, "x.clone().index_fill_(0, t.tensor([0]), t.tensor(1j))", VECTOR)
+
+
+@pytest.mark.parametrize("index", [[0], [0, 0], [1], []])
+def test_selecting_from_a_scalar(index, torch):
+    agree(torch, "t.index_select(x, 0, y)", np.array(2.0), np.array(index, np.int64))

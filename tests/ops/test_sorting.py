@@ -118,3 +118,8 @@ SEQUENCES = [
 @pytest.mark.parametrize(("expression", "x", "y"), SEQUENCES)
 def test_places_in_a_sorted_sequence(expression, x, y, torch):
     agree(torch, expression, x, y, grad=(False, False))
+
+
+@pytest.mark.parametrize("values", [np.array(1.0), np.array([1.0, 3.0])])
+def test_boundaries_have_a_dimension(values, torch):
+    agree(torch, "t.searchsorted(y, x)", values, np.array(2.0), order=0)

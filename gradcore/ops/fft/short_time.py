@@ -176,14 +176,12 @@ def istft(
     if half and n_fft // 2 + 1 != x.shape[-2]:
         raise _refused(
             "istft",
-            "expected the frequency dimension (3rd to the last) of the input tensor to match n_fft / 2 + 1 when "
-            f"onesided=True, but got {x.shape[-2]}",
+            f"expected n_fft // 2 + 1 = {n_fft // 2 + 1} in the frequency dimension when onesided=True, but got {x.shape[-2]}",
         )
     if not half and n_fft != x.shape[-2]:
         raise _refused(
             "istft",
-            "expected the frequency dimension (3rd to the last) of the input tensor to match n_fft when onesided=False, "
-            f"but got {x.shape[-2]}",
+            f"expected n_fft = {n_fft} in the frequency dimension when onesided=False, but got {x.shape[-2]}",
         )
     if not 0 < hop <= width:
         raise _refused("istft", f"expected 0 < hop_length <= win_length, but got hop_length={hop}, win_length={width}")
@@ -221,8 +219,8 @@ def istft(
         signal = signal.squeeze(0)
     if stop > have:
         warnings.warn(
-            "The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail. "
-            "Please check your center and hop_length settings.",
+            f"The length of signal is shorter than the length parameter: {have} elements, to which zeros are added up to "
+            f"{stop}. Check center and hop_length",
             UserWarning,
             stacklevel=2,
         )

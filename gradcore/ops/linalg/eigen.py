@@ -265,7 +265,7 @@ def _check_general(xp: Any, name: str, x: Any) -> None:
     check_decomposable(name, xp.np_dtype(x.dtype), low_precision=True)
     refuse_half(xp, "linalg_eig_out_cpu", x)
     if not bool(xp.all(xp.isfinite(x))):
-        raise RuntimeError(f"torch.{name}: input tensor should not contain infs or NaNs.")
+        raise RuntimeError(f"{name}: input tensor should not contain infs or NaNs.")
 
 
 def _check_phases(xp: Any, name: str, vectors: Any, inner: Any) -> None:

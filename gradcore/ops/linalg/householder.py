@@ -156,7 +156,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
 def reflections(xp: Any, input: Any, /) -> Any:
     """The Householder reflections that make an upper triangle of matrices."""
     if len(input.shape) < 2:
-        raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
+        raise RuntimeError("geqrf: input must have at least 2 dimensions.")
     refuse_half(xp, "geqrf_cpu", input, integers=True)
     return extra(xp, "geqrf", input)
 
@@ -253,7 +253,7 @@ def _of_compact(xp: Any, g_v: Any, g_t: Any, v: Any, t: Any, tau: Any, n: int) -
 
 
 def _check_product(xp: Any, input: Any, tau: Any) -> None:
-    name = "torch.linalg.householder_product"
+    name = "linalg.householder_product"
     if len(input.shape) < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     m, n = input.shape[-2:]
@@ -275,7 +275,7 @@ def _check_product(xp: Any, input: Any, tau: Any) -> None:
 
 
 def _check_applied(xp: Any, input: Any, tau: Any, other: Any, left: bool) -> None:
-    name = "torch.ormqr"
+    name = "ormqr"
     for which, x in (("input", input), ("other", other)):
         if len(x.shape) < 2:
             raise RuntimeError(f"{name}: {which} must have at least 2 dimensions.")

@@ -35,7 +35,7 @@ def _matrices(make: Make) -> Iterator[Sample]:
 @op(node="NotImplemented", outputs=("LD", "pivots", "info"), nondifferentiable=("pivots", "info"), samples=_matrices)
 def ldl_factors(xp: Any, input: Any, /, hermitian: bool = False, caller: str | None = None) -> Any:
     """Both factors in one matrix, the exchanged rows, and 0 or the number of the first pivot that is zero."""
-    name = "torch.linalg.ldl_factor_ex"
+    name = "linalg.ldl_factor_ex"
     check_square(name, input)
     check_decomposable(name, xp.np_dtype(input.dtype), low_precision=True)
     refuse_half(xp, "ldl_factor_kernel_cpu", input)
@@ -72,7 +72,7 @@ def ldl_solved(xp: Any, LD: Any, pivots: Any, B: Any, /, hermitian: bool = False
     """The solutions of equations with the matrices of which ``LD`` and ``pivots`` are the decomposition."""
     _check_equation(xp, LD, pivots, B)
     n, k = B.shape[-2:]
-    batch = common_batch("torch.linalg.ldl_solve", LD.shape, B.shape)
+    batch = common_batch("linalg.ldl_solve", LD.shape, B.shape)
     if n == 0 or k == 0 or 0 in batch:
         return xp.zeros((*batch, n, k), dtype=xp.np_dtype(B.dtype))
     count = math.prod(batch)
@@ -119,7 +119,7 @@ def linalg_ldl_factor(A: Tensor, *, hermitian: bool = False) -> return_types.lin
         RuntimeError: a matrix is singular, or the matrices are not square, or of integers.
     """
     x = as_tensor(A, "linalg_ldl_factor", "A")
-    return return_types.linalg_ldl_factor(*ldl_factors(x, hermitian, "torch.linalg.ldl_factor")[:2])
+    return return_types.linalg_ldl_factor(*ldl_factors(x, hermitian, "linalg.ldl_factor")[:2])
 
 
 def linalg_ldl_factor_ex(
@@ -130,7 +130,7 @@ def linalg_ldl_factor_ex(
     Raises:
         As :func:`linalg_ldl_factor`; for singular matrices if ``check_errors``.
     """
-    caller = "torch.linalg.ldl_factor_ex" if check_errors else None
+    caller = "linalg.ldl_factor_ex" if check_errors else None
     found = ldl_factors(as_tensor(A, "linalg_ldl_factor_ex", "A"), hermitian, caller)
     return return_types.linalg_ldl_factor_ex(*found)
 
@@ -271,7 +271,7 @@ def _exchange(xp: Any, x: Any, first: int, second: int) -> None:
 
 
 def _check_equation(xp: Any, factors: Any, pivots: Any, right: Any) -> None:
-    name = "torch.linalg.ldl_solve"
+    name = "linalg.ldl_solve"
     if len(right.shape) < 2:
         raise IndexError(
             f"{name}: Dimension out of range (expected to be in range of [-1, 0], but got -2): B has shape "

@@ -41,7 +41,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
         LinAlgError: ``"gels"`` of a matrix that does not have full rank.
         RuntimeError: the sizes do not fit, the dtypes differ or are not floating, or there is no such driver.
     """
-    name = "torch.linalg.lstsq"
+    name = "linalg.lstsq"
     A, B = as_tensor(A, name, "input"), as_tensor(B, name, "b", 2)
     if A.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions, but it has shape {list(A.shape)}")
@@ -108,7 +108,7 @@ def least_squares(
     full = xp.all(counts, axis=-1)
     if driver == "gels" and not bool(xp.all(full)):
         raise LinAlgError(
-            "torch.linalg.lstsq: The least squares solution could not be computed because the input matrix does not have "
+            "linalg.lstsq: The least squares solution could not be computed because the input matrix does not have "
             "full rank. The drivers gelsy, gelsd and gelss take such matrices"
         )
     factors = xp.where(counts, xp.divide(1.0, xp.where(counts, s, 1.0)), 0.0)

@@ -45,7 +45,7 @@ def _exchanged(make: Make, x: Any) -> Any:
 )
 def lu_factors(xp: Any, input: Any, /, pivot: bool = True, caller: str | None = None) -> Any:
     """Both factors in one matrix, the exchanged rows counted from 1, and 0 or the number of the first pivot that is zero."""
-    factors, pivots, info = _decomposed(xp, "torch.lu_factor", input, pivot)
+    factors, pivots, info = _decomposed(xp, "lu_factor", input, pivot)
     if caller is not None:
         _raise_for(xp, caller, info)
     return factors, pivots, info
@@ -87,7 +87,7 @@ def linalg_lu_factor(A: Tensor, *, pivot: bool = True) -> return_types.linalg_lu
         RuntimeError: a pivot is zero; ``A`` has fewer than two dimensions.
     """
     x = as_tensor(A, "linalg_lu_factor", "A")
-    return return_types.linalg_lu_factor(*lu_factors(x, pivot, "torch.linalg.lu_factor")[:2])
+    return return_types.linalg_lu_factor(*lu_factors(x, pivot, "linalg.lu_factor")[:2])
 
 
 def linalg_lu_factor_ex(
@@ -98,7 +98,7 @@ def linalg_lu_factor_ex(
     Raises:
         As :func:`linalg_lu_factor`; for a zero pivot if ``check_errors``.
     """
-    caller = "torch.linalg.lu_factor_ex" if check_errors else None
+    caller = "linalg.lu_factor_ex" if check_errors else None
     return return_types.linalg_lu_factor_ex(*lu_factors(as_tensor(A, "linalg_lu_factor_ex", "A"), pivot, caller))
 
 
@@ -197,12 +197,12 @@ def _packed_factors(make: Make) -> Iterator[Sample]:
 )
 def unpacked(xp: Any, LU_data: Any, LU_pivots: Any, /, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
     """The permutation, the lower and the upper factor that a packed decomposition holds."""
-    name = "torch.lu_unpack"
+    name = "lu_unpack"
     _check_dimensions(name, LU_data)
     if unpack_pivots and xp.np_dtype(LU_pivots.dtype) != dtypes.int32:
         raise RuntimeError(
-            f"{name}: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype. Note: this function is intended "
-            "to be used with the output produced by torch.linalg.lu_factor"
+            f"{name}: LU_pivots is expected to be a contiguous tensor of int32 dtype, as lu_factor gives it, but got "
+            f"{dtypes.dtype_name(xp.np_dtype(LU_pivots.dtype))}"
         )
     dtype = xp.np_dtype(LU_data.dtype)
     permutation = lower = upper = xp.zeros((0,), dtype=dtype)
@@ -415,6 +415,6 @@ def _raise_for(xp: Any, function: str, info: Any) -> None:
         which, info = f"(Batch element {at}): ", xp.reshape(info, (-1,))[at]
     number = int(info)
     raise RuntimeError(
-        f"{function}: {which}U[{number},{number}] is zero and using it on lu_solve would result in a division by zero. If you "
-        "still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+        f"{function}: {which}U[{number},{number}] is zero, by which lu_solve would divide. For factors that need not solve "
+        "equations, call linalg.lu or linalg.lu_factor_ex"
     )

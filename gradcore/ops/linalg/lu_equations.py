@@ -141,7 +141,7 @@ def _solved(xp: Any, factors: Any, pivots: Any, right: Any, left: bool, adjoint:
 def _check(xp: Any, factors: Any, pivots: Any, right: Any, left: bool) -> None:
     name = "linalg.lu_solve"
     dtype = xp.np_dtype(factors.dtype)
-    check_decomposable(f"torch.{name}", dtype, low_precision=True)
+    check_decomposable(f"{name}", dtype, low_precision=True)
     if dtype != xp.np_dtype(right.dtype):
         raise RuntimeError(
             f"{name}: Expected LU and B to have the same dtype, but found LU of type {dtypes.scalar_type_name(dtype)} and B of "
@@ -149,10 +149,10 @@ def _check(xp: Any, factors: Any, pivots: Any, right: Any, left: bool) -> None:
         )
     if xp.np_dtype(pivots.dtype) != dtypes.int32:
         raise RuntimeError(
-            f"{name}: pivots should be a Tensor of scalar type torch.int32, but they are of type "
+            f"{name}: pivots should be a Tensor of scalar type int32, but they are of type "
             f"{dtypes.scalar_type_name(xp.np_dtype(pivots.dtype))}"
         )
-    check_square(f"torch.{name}", factors)
+    check_square(f"{name}", factors)
     check_matrices(name, right, "B")
     n = factors.shape[-1]
     if right.shape[-2 if left else -1] != n:

@@ -189,7 +189,7 @@ def matrix_rank(
     Raises:
         RuntimeError: ``A`` has fewer than two dimensions, or a tolerance is complex.
     """
-    name = "torch.linalg.matrix_rank"
+    name = "linalg.matrix_rank"
     x = as_tensor(A, name, "A")
     check_matrices(name, x, "input")
     atol = tol if tol is not None else atol

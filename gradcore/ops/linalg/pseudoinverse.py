@@ -144,7 +144,7 @@ def _tolerance(name: str, value: Any, x: Tensor) -> Any:
     if is_tensor(value):
         if value.dtype.kind == "c":
             raise RuntimeError(
-                f"torch.linalg.pinv: {name} tensor of complex type is not supported. Got "
+                f"linalg.pinv: {name} tensor of complex type is not supported. Got "
                 f"{dtypes.scalar_type_name(value.dtype)}"
             )
         return value.detach()

@@ -139,8 +139,8 @@ def _check_differentiable(mode: str, q: Any, r: Any) -> tuple[int, int]:
     """
     if mode == "r":
         raise RuntimeError(
-            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
-            "mode='reduced') if you are going to differentiate through linalg.qr."
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. To differentiate, use "
+            "mode='reduced'"
         )
     m, n = q.shape[-2], r.shape[-1]
     if mode == "complete" and m > n:

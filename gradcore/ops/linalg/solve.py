@@ -83,7 +83,7 @@ def solved_equation(
     x, info = _solution(xp, A, B, left, vector)
     if info is not None:
         place, _ = first_failure(xp, info)
-        raise LinAlgError(f"torch.{function}: {place}The solver failed because the input matrix is singular.")
+        raise LinAlgError(f"{function}: {place}The solver failed because the input matrix is singular.")
     return x
 
 
@@ -156,8 +156,8 @@ def _solve(function: str, A: Tensor, B: Tensor, left: bool, with_info: bool) -> 
         common_batch(function, a, shape)
     if vector and not left:
         raise RuntimeError(
-            f"{function}: Vector broadcasting of the left hand side is not supported for left=False. In this case "
-            "linalg.solve is equivalent to B / A.squeeze(-1)"
+            f"{function}: Vector broadcasting of the left hand side is not supported for left=False; the solution is then "
+            "B / A.squeeze(-1)"
         )
     return solved_with_info(A, B, left, vector) if with_info else solved_equation(A, B, left, vector, function)
 

@@ -252,7 +252,7 @@ def _identities(xp: Any, batch: Any, n: int, m: int, dtype: Any) -> Any:
 def _refuse_driver(function: str, driver: str | None) -> None:
     if driver is not None:
         raise RuntimeError(
-            f"torch.{function}: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend; leave it "
+            f"{function}: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend; leave it "
             "out"
         )
 
@@ -267,8 +267,8 @@ def _of_values(xp: Any, u: Any, g: Any, vh: Any) -> Any:
 def _check_phases(xp: Any, left: Any, right: Any) -> None:
     """Raise if the loss changes with the common phases of singular vectors."""
     message = (
-        "svd_backward: The singular vectors in the complex case are specified up to multiplication by e^{i phi}. The "
-        "specified loss function depends on this phase term, making it ill-defined."
+        "svd_backward: complex singular vectors are determined but for a factor e^{i phi}, and the loss function depends on "
+        "this phase term, so that it is ill-defined"
     )
     phases = [None if x is None else xp.imag(diagonal(xp, x)) for x in (left, right)]
     if phases[0] is None:

@@ -221,8 +221,8 @@ def multi_margin_loss(
     single = x.ndim < 2
     if y.numel() != (1 if single else x.shape[0]) or y.ndim > 1:
         raise RuntimeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
-            f"Expected target size [{1 if single else x.shape[0]}], but got {list(y.shape)}. Input has shape {list(x.shape)}."
+            f"multi_margin_loss: Expected target size [{1 if single else x.shape[0]}] for an input of shape {list(x.shape)}, but "
+            f"got {list(y.shape)}"
         )
     _check_labels("multi_margin_loss_cpu_kernel", x, y)
     if single:

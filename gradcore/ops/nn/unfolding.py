@@ -43,8 +43,8 @@ def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Size
     kernel, step, pad, apart = _parameters("unfold", kernel_size, stride, padding, dilation)
     if x.ndim not in (3, 4) or 0 in x.shape[x.ndim - 3 :]:
         raise RuntimeError(
-            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but "
-            f"got: {list(x.shape)}"
+            "unfold: Expected 3D or 4D (batch mode) tensor, of which only the batch may have size 0, but got: "
+            f"{list(x.shape)}"
         )
     windows = windows_of(x.shape[-2:], kernel, step, pad, apart)
     if min(w.stops for w in windows) < 1:
@@ -88,8 +88,8 @@ def fold(
     sizes = integers(output_size, 2, "fold", "output_size")
     if x.ndim not in (2, 3) or 0 in x.shape[x.ndim - 2 :]:
         raise RuntimeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
-            f"but got: {list(x.shape)}"
+            "fold: Expected 2D or 3D (batch mode) tensor, of which only the batch may have size 0, but got: "
+            f"{list(x.shape)}"
         )
     if min(sizes) < 1:
         raise RuntimeError(f"Expected output spatial size to be positive, but got: output_size={sizes}")

@@ -73,8 +73,8 @@ def _fitting(x: Tensor, y: Tensor, dim: int) -> Tensor:
     for i, (n, m) in enumerate(zip(x.shape, y.shape, strict=True)):
         if i != dim and n != m:
             raise RuntimeError(
-                "diff expects the shape of tensor to prepend or append to match that of input except along the differencing "
-                f"dimension; input.size({i}) = {n}, but got tensor.size({i}) = {m}"
+                "diff expects the shape of tensor to prepend or append to match that of input in all dimensions but "
+                f"{dim}, but got {list(y.shape)} for {list(x.shape)}"
             )
     return y
 
@@ -107,13 +107,13 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     dims = normalize_dims(dim, x.ndim)
     steps = _steps(x, spacing, dims, dim is not None)
     if x.dtype == dtypes.uint8:
-        raise RuntimeError("torch.gradient does not support uint8 input.")
+        raise RuntimeError("gradient does not support uint8 input.")
     if edge_order not in (1, 2):
-        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+        raise RuntimeError("gradient only supports edge_order=1 and edge_order=2.")
     for d in dims:
         if x.shape[d] <= edge_order:
             raise RuntimeError(
-                f"torch.gradient expected each dimension size to be at least edge_order+1, but dimension {d} has size "
+                f"gradient expected each dimension size to be at least edge_order+1, but dimension {d} has size "
                 f"{x.shape[d]}"
             )
     return tuple(
@@ -133,14 +133,10 @@ def _steps(x: Tensor, spacing: Any, dims: tuple[int, ...], given: bool) -> list[
         return [number] * len(dims)
     steps = list(spacing)
     if len(steps) != len(dims):
-        if given:
-            raise RuntimeError(
-                "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
-                f"same length, but got a spacing argument of length {len(steps)} and a dim argument of length {len(dims)}."
-            )
+        wanted = "one for each of dim" if given else "one for each dimension, since dim is not given"
         raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
-            f"'self.dim() = {x.ndim}', since dim argument was not given, but got a list of length {len(steps)}"
+            f"gradient expected spacing to be unspecified, a scalar, or a list with {wanted}, but got {len(steps)} for "
+            f"{len(dims)} dimensions"
         )
     if any(map(is_tensor, steps)) and not all(map(is_tensor, steps)):
         raise TypeError("gradient(): spacing must hold numbers or vectors of coordinates, but got both")
@@ -148,12 +144,12 @@ def _steps(x: Tensor, spacing: Any, dims: tuple[int, ...], given: bool) -> list[
         if is_tensor(step):
             if step.ndim != 1:
                 raise RuntimeError(
-                    "torch.gradient expected each element of spacing to have one dimension, but got an element with "
+                    "gradient expected each element of spacing to have one dimension, but got an element with "
                     f"{step.ndim} dimensions!"
                 )
             if step.shape[0] != x.shape[d]:
                 raise RuntimeError(
-                    f"torch.gradient expected {x.shape[d]} coordinates for dimension {d}, but got {step.shape[0]}"
+                    f"gradient expected {x.shape[d]} coordinates for dimension {d}, but got {step.shape[0]}"
                 )
     return steps
 

@@ -127,15 +127,15 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if x.dtype.kind in "biuc":
         refuse_dtype("aminmax_cpu" if x.dtype.kind == "c" else "histogram_cpu", x.dtype)
     if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
+        raise RuntimeError(f"histogram(): bins must be > 0, but got {bins} for dimension 0")
     if min > max:
-        raise RuntimeError(f"torch.histc: max must be larger than min, but got {max} and {min}")
+        raise RuntimeError(f"histc: max must be larger than min, but got {max} and {min}")
     if min == max and x.numel():
         low, high = aminmax(x)
     else:
         low, high = (full((), float(v), dtype=x.dtype, device=x.device) for v in (min, max))
     if are_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
-        raise RuntimeError(f"torch.histc: range of [{low.item():g}, {high.item():g}] is not finite")
+        raise RuntimeError(f"histc: range of [{low.item():g}, {high.item():g}] is not finite")
     alone = low == high
     low, high = low - alone.to(x.dtype), high + alone.to(x.dtype)
     x = x.reshape(-1)
@@ -199,7 +199,7 @@ def histogramdd(
     if x.dtype.kind in "biuc":
         refuse_dtype("histogramdd", x.dtype)
     if x.ndim < 2:
-        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+        raise RuntimeError("histogramdd: input tensor should have at least 2 dimensions")
     dims = x.shape[-1]
     edges_or_counts: list[Any] = [bins] * dims if isinstance(bins, int) else list(bins)
     if len(edges_or_counts) != dims:
@@ -209,7 +209,7 @@ def histogramdd(
         )
     if range is not None and len(range) != 2 * dims:
         raise RuntimeError(
-            f"torch.histogramdd: for a {dims}-dimensional histogram range should have {2 * dims} elements, but got "
+            f"histogramdd: for a {dims}-dimensional histogram range should have {2 * dims} elements, but got "
             f"{len(range)}"
         )
     shape = tuple(x.shape)
@@ -246,18 +246,16 @@ def _sums(place: Tensor, inside: Any, shape: tuple[int, ...], weight: Tensor) ->
 def _given_edges(x: Tensor, edges: Tensor, dim: int) -> Tensor:
     if edges.ndim != 1:
         raise RuntimeError(
-            f"torch.histogramdd: bins tensor should have one dimension, but got {edges.ndim} dimensions in the bins tensor "
-            f"for dimension {dim}"
+            f"histogramdd: bins tensor should have one dimension, but that for dimension {dim} has {edges.ndim}"
         )
     if not edges.shape[0]:
         raise RuntimeError(
-            "torch.histogramdd: bins tensor should have at least 1 element, but got 0 elements in the bins tensor for "
-            f"dimension {dim}"
+            f"histogramdd: bins tensor should have at least 1 element, but that for dimension {dim} has none"
         )
     if edges.dtype != x.dtype:
         raise RuntimeError(
-            "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
-            f"{dtypes.dtype_name(x.dtype)} and bins for dimension {dim} with dtype {dtypes.dtype_name(edges.dtype)}"
+            f"histogramdd: input tensor and bins tensors should have the same dtype, but got {dtypes.dtype_name(x.dtype)} "
+            f"and, for dimension {dim}, {dtypes.dtype_name(edges.dtype)}"
         )
     _require_bins(edges.shape[0] - 1, dim)
     return edges.detach()
@@ -268,16 +266,14 @@ def _even_edges(x: Tensor, bins: Any, bounds: tuple[float, float] | None, dim: i
     _require_bins(bins, dim)
     if bounds is not None and bounds[0] > bounds[1]:
         raise RuntimeError(
-            f"torch.histogramdd: min should not exceed max, but got min {bounds[0]:g} max {bounds[1]:g} for dimension {dim}"
+            f"histogramdd: min should not exceed max, but got min {bounds[0]:g} max {bounds[1]:g} for dimension {dim}"
         )
     if bounds is None and x.numel():
         low, high = aminmax(x)
     else:
         low, high = (full((), v, dtype=x.dtype, device=x.device) for v in bounds or (0.0, 1.0))
     if are_known(x) and not bool((low.isfinite() & high.isfinite()).all()):
-        raise RuntimeError(
-            f"torch.histogramdd: dimension {dim}'s range [{low.item():g}, {high.item():g}] is not finite"
-        )
+        raise RuntimeError(f"histogramdd: dimension {dim}'s range [{low.item():g}, {high.item():g}] is not finite")
     half = (low == high).to(x.dtype) * 0.5
     low, high = low - half, high + half
     steps = arange(bins, dtype=x.dtype, device=x.device)
@@ -287,19 +283,19 @@ def _even_edges(x: Tensor, bins: Any, bounds: tuple[float, float] | None, dim: i
 
 def _require_bins(bins: int, dim: int) -> None:
     if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension {dim}")
+        raise RuntimeError(f"histogram(): bins must be > 0, but got {bins} for dimension {dim}")
 
 
 def _fitting_weight(shape: Sequence[int], weight: Any, x: Tensor, expected: tuple[int, ...]) -> Tensor:
     weight = as_tensor(weight, "histogramdd", "weight")
     if tuple(weight.shape) != expected:
         raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor excluding its "
-            f"innermost dimension, but got input with shape {list(shape)} and weight with shape {list(weight.shape)}"
+            "histogramdd: weight should have the same shape as the input tensor without its last dimension, but got "
+            f"{list(weight.shape)} for an input of shape {list(shape)}"
         )
     if weight.dtype != x.dtype:
         raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same dtype, but "
-            f"got input({dtypes.dtype_name(x.dtype)}), and weight({dtypes.dtype_name(weight.dtype)})"
+            f"histogramdd: input tensor and weight tensor should have the same dtype, but got {dtypes.dtype_name(x.dtype)} "
+            f"and {dtypes.dtype_name(weight.dtype)}"
         )
     return weight.reshape(-1)  # type: ignore[no-any-return]
