@@ -18,8 +18,8 @@ PACKAGES = {
 
 # From the bottom up. A module may import from its own layer and those before it.
 LAYERS = [
-    {"backend", "dtypes", "errors", "grad_mode", "lazy", "names", "narrow", "printing", "return_types", "runtime", "size"}
-    | {"spelling", "testing", "watch"},
+    {"backend", "dtypes", "errors", "grad_mode", "lazy", "names", "narrow", "printing"}
+    | {"return_types", "runtime", "size", "spelling", "testing", "watch"},
     {"device"},
     {"codegen", "diagnosis", "engine", "graph", "inplace", "namespace", "op", "operands", "saved", "view"},
     {"ops", "random"},

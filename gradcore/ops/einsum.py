@@ -94,7 +94,8 @@ def _arranged(x: Tensor, side: Side) -> Tensor:
     if side.squeezed is not None:
         x = x.reshape(side.squeezed)
     if side.sums:
-        x = x.sum(side.sums)
+        # In the dtype of the other factor; of integers, a sum would be in int64.
+        x = x.sum(side.sums, dtype=x.dtype) if x.dtype.kind in "biu" else x.sum(side.sums)
     if side.order is not None:
         x = x.permute(side.order)
     return x if side.shape is None else x.reshape(side.shape)

@@ -14,7 +14,7 @@ from gradcore.ops._indices import Place
 from gradcore.ops.shape import ALL, reshape
 from gradcore.testing.samples import Make, Sample
 
-__all__ = ["index", "index_adjoint", "values_put"]
+__all__: list[str] = []  # what users call is in indexing.py
 
 
 def _index_tensors(make: Make) -> Iterator[Sample]:

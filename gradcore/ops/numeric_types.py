@@ -24,7 +24,6 @@ __all__ = [
     "is_signed",
     "promote_types",
     "result_type",
-    "type_of",
 ]
 
 

@@ -136,9 +136,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         n, m = a.shape[i], b.shape[j]
         # What one side has once stands beside the sum over the other's.
         if m == 1 != n:
-            a = a.sum(i, keepdim=True)
+            a = a.sum(i, keepdim=True, dtype=a.dtype)
         elif n == 1 != m:
-            b = b.sum(j, keepdim=True)
+            b = b.sum(j, keepdim=True, dtype=b.dtype)
         elif n != m:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {n} in dim {i} and second has size "

@@ -181,3 +181,11 @@ ERRORS = [
 )
 def test_errors(program, error, phrases, t):
     assert_raises(program, t, error, *phrases)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_sums_of_integers_before_a_product_keep_their_dtype(dtype, torch):
+    a, b = np.arange(6, dtype=dtype).reshape(1, 2, 3), np.arange(3, dtype=dtype).reshape(1, 3)
+    agree(torch, "t.einsum('ijk,ik->j', x, y)", a, b)
+    agree(torch, "t.tensordot(x[0, :1], x[0], dims=[[0], [0]])", a)
+    agree(torch, "F.bilinear(x, x, y[0, :, :, None].expand(2, 3, 3))", b, a)

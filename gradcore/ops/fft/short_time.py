@@ -219,8 +219,7 @@ def istft(
         signal = signal.squeeze(0)
     if stop > have:
         warnings.warn(
-            f"The length of signal is shorter than the length parameter: {have} elements, to which zeros are added up to "
-            f"{stop}. Check center and hop_length",
+            f"istft: a signal of {kept} elements is being padded with zeros to length={length}; check center and hop_length",
             UserWarning,
             stacklevel=2,
         )

@@ -27,7 +27,8 @@ def forms(xp: Any, input1: Any, weight: Any, input2: Any, /) -> Any:
     """``out[b, k] = sum(input1[b, i] * weight[k, i, j] * input2[b, j])``; dimensions in front are those of a batch."""
     # (b, i) times (i, k * j), then with (b, 1, j) in each b.
     rows = _times(xp, input1, weight, (1, 0, 2), weight.shape[-3])
-    return xp.sum(xp.multiply(rows, xp.expand_dims(input2, axis=-2)), axis=-1)
+    total = xp.sum(xp.multiply(rows, xp.expand_dims(input2, axis=-2)), axis=-1)
+    return xp.astype(total, input1.dtype, copy=False)
 
 
 @forms.vjp("input1")
