@@ -160,9 +160,9 @@ def compare(report, info, ours, theirs, sample, *, vmapped):
         with quiet():
             compare_inplace(report, info, args, kwargs, own_args, own_kwargs, what, seed)
     if vmapped:
+        processes = {torch: sample.output_process_fn_grad, gc: process}
         with quiet():
-            processes = {torch: sample.output_process_fn_grad, gc: process}
-        compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, processes, what)
+            compare_batches(report, ours, theirs, args, kwargs, own_args, own_kwargs, processes, what)
 
 
 def same_outputs(got, want):

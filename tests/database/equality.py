@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -82,22 +83,12 @@ def outcome(check, what):
     return True, None
 
 
+@contextmanager
 def quiet():
-    caught = warnings.catch_warnings()
-    caught.__enter__()
-    warnings.simplefilter("ignore")
-    return _Leaving(caught)
-
-
-class _Leaving:
-    def __init__(self, caught):
-        self.caught = caught
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.caught.__exit__(*exc)
+    """Without warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def node(x):
