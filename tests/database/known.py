@@ -14,13 +14,10 @@ EXCLUDED = {
 _COORDINATES = "PyTorch computes the coordinates of bfloat16 in bfloat16, which moves them to other elements; here they are exact to float32"
 _NORM_AT_ZERO = "at 0 and of nothing, PyTorch's second derivative is NaN; here it is 0, as the first"
 _CHUNKED = "PyTorch records its own chunked function; here it is an operation of its own, whose second order is right where PyTorch's is cut off"
-_ON_A_NUMBER = "called on a number, which no operator does"
 _ONE_LAYOUT = "`memory_format=channels_last` copies nothing here: there is one layout"
 _BFLOAT16 = "PyTorch's bfloat16 rounds on the way; here it is computed in float32"
 
 REMARKS: dict[str, str] = {
-    "__radd__": _ON_A_NUMBER,
-    "__rmul__": _ON_A_NUMBER,
     "as_strided_scatter": "PyTorch gives the first operand a gradient where it was replaced and none where it was kept (its own gradcheck fails); here it is the reverse",
     "cholesky_inverse": "PyTorch's forward mode does not agree with finite differences; here it does",
     "double": _ONE_LAYOUT,

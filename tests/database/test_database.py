@@ -28,7 +28,7 @@ def test_row_says_what_is(torch, name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_what_is_not_equal_has_a_reason(name):
-    cells = ROWS[name][: len(HEADINGS)]
-    if any(cell not in ("=", "–") for cell in cells) or cells[0] == "–":
-        assert ROWS[name][-1], "say why, in tests/database/known.py"
-    assert ROWS[name][-1] == (EXCLUDED.get(name) or REMARKS.get(name, ""))
+    *cells, remark = ROWS[name]
+    unequal = cells[0] == "–" or any(cell not in ("=", "–") for cell in cells)
+    assert bool(remark) == unequal, "say why where something is not equal, and only there, in tests/database/known.py"
+    assert remark == (EXCLUDED.get(name) or REMARKS.get(name, ""))
