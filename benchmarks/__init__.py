@@ -16,6 +16,6 @@ timed, every contender's numbers are compared with those of NumPy. Nothing here 
 table shows the goal beside each ratio. PyTorch gets as many threads as there are cores, NumPy's BLAS has its
 own default, and the output says both.
 
-``programs.py`` holds the programs, each in the idiom of its library; ``measure.py`` the clock; ``startup.py``
-what importing costs; ``report.py`` the table.
+``programs.py``, ``lenet.py`` and ``rowwise.py`` hold the programs, each in the idiom of its library, ``catalogue.py``
+their list; ``measure.py`` the clock; ``startup.py`` what importing costs; ``report.py`` the table.
 """

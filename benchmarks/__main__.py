@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
+from benchmarks.catalogue import programs
 from benchmarks.measure import interleave, ratio
-from benchmarks.programs import CONTENDERS, Program, Run, Unavailable, chain, host, programs
+from benchmarks.programs import CONTENDERS, Program, Run, Unavailable, chain, host
 from benchmarks.startup import BUDGET, import_times
 
 LONG = (10_000, 100_000)

@@ -26,7 +26,6 @@ __all__ = [
     "gradcore_module",
     "host",
     "mlp",
-    "programs",
     "seed",
     "torch_module",
 ]
@@ -57,29 +56,6 @@ class Program:
     make: dict[str, Callable[[], Run]] = field(repr=False)
     required: float
     goal: float
-
-
-def programs() -> list[Program]:
-    """Every program that is compared."""
-    small = {"required": 0.7, "goal": 0.5}
-    large = {"required": 1.0, "goal": 1.0}
-    from benchmarks.lenet import lenet  # which is built on this module
-    from benchmarks.rowwise import rowwise
-
-    return [
-        Program("seed n=5", seed(5), **small),
-        Program("seed n=1000", seed(1000), **small),
-        Program("seed n=1e5", seed(100_000), **large),
-        Program("seed n=1e6", seed(1_000_000), **large),
-        Program("chain of 200", chain(200), **small),
-        Program("mlp batch 32", mlp(32), **large),
-        Program("mlp batch 256", mlp(256), **large),
-        Program("lenet batch 64", lenet(64), required=3.0, goal=1.0),
-        Program("softmax 4096x1024", rowwise("softmax"), required=2.0, goal=1.0),
-        Program("cross_entropy 4096x1024", rowwise("cross_entropy"), required=2.0, goal=1.0),
-        Program("layer_norm 4096x1024", rowwise("layer_norm"), required=2.0, goal=1.0),
-        Program("gelu 4096x1024", rowwise("gelu"), required=3.5, goal=1.0),
-    ]
 
 
 def seed(n: int, device: str = "cpu") -> dict[str, Callable[[], Run]]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import contenders, side_by_side
+from benchmarks.catalogue import programs
 from benchmarks.measure import Timing, interleave, ratio
-from benchmarks.programs import CONTENDERS, programs
+from benchmarks.programs import CONTENDERS
 
 # Slow, since arrays are as large as in the benchmark. autograd, written for older ones, warns about today's NumPy.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
