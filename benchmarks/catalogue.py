@@ -22,8 +22,8 @@ def programs() -> list[Program]:
         Program("mlp batch 32", mlp(32), **large),
         Program("mlp batch 256", mlp(256), **large),
         Program("lenet batch 64", lenet(64), required=3.0, goal=1.0),
-        Program("softmax 4096x1024", rowwise("softmax"), required=2.0, goal=1.0),
-        Program("cross_entropy 4096x1024", rowwise("cross_entropy"), required=2.0, goal=1.0),
-        Program("layer_norm 4096x1024", rowwise("layer_norm"), required=2.0, goal=1.0),
-        Program("gelu 4096x1024", rowwise("gelu"), required=3.5, goal=1.0),
+        Program("softmax 4096x1024", rowwise("softmax"), **large),
+        Program("cross_entropy 4096x1024", rowwise("cross_entropy"), **large),
+        Program("layer_norm 4096x1024", rowwise("layer_norm"), **large),
+        Program("gelu 4096x1024", rowwise("gelu"), **large),
     ]
